@@ -1,0 +1,178 @@
+/**
+ * The compiler's intermediate form: a Plan is a frozen list of kernel calls over buffers that are placed once.
+ * Every back end gives these kernels one meaning, to the bit; the interpreter is the definition.
+ *
+ * Canonical orders of summation:
+ * - gemm: out = init, then out = fround(out + fround(a·b)) for k ascending, each element on its own.
+ * - reduce to a column: from the first row down, acc = op(acc, row), starting at the identity (+0, −Infinity).
+ * - reduce to a row: 16 virtual lanes start at the identity; lane (c mod 16) takes column c, c ascending; then
+ *   lanes l and l+8 are joined, then l+4, l+2, l+1 (`op(lane[l], lane[l+h])`); lane 0 is the result.
+ *   Absent columns of the last block leave their lane untouched.
+ */
+import type { Expr, Extent, ReduceFn } from './expr.ts';
+
+/** Lanes of the virtual machine that row reductions are defined on. */
+export const VIRTUAL_LANES = 16;
+
+/** A dimension is fixed, or the number of rows in the current batch (≤ Plan.batchSize). */
+export type Dim = number | 'batch';
+
+export type BufferId = number;
+
+/**
+ * `matrix`: panel-major, element (r, c) at ((c / panel | 0) · capacityRows + r) · panel + c % panel, columns padded
+ * to whole panels. `vector`: contiguous, padded to 16 floats. What lies in padding is unspecified but finite at
+ * start. `offset` is in bytes from the arena's start, a multiple of 64.
+ */
+export interface BufferInfo {
+  readonly id: BufferId;
+  readonly name: string;
+  readonly kind: 'matrix' | 'vector';
+  /** Matrix: rows × columns. Vector: `rows` is 1 and `columns` its length. */
+  readonly rows: Dim;
+  readonly columns: Dim;
+  readonly capacityRows: number;
+  readonly capacityColumns: number;
+  readonly offset: number;
+  readonly byteLength: number;
+}
+
+/** Where an expression's input comes from: a buffer seen with an extent, or a scalar of the current step. */
+export type Source =
+  | { readonly from: 'buffer'; readonly buffer: BufferId; readonly extent: 'full' | 'row' | 'col' }
+  | { readonly from: 'stepInput'; readonly slot: number };
+
+export interface Binding {
+  readonly name: string;
+  readonly source: Source;
+}
+
+/**
+ * Stores `expr` (free of `reduce` and `call` nodes) to a buffer of the extent it has after the reduction, or,
+ * when the domain has one row and the reduction is to a row, to a scalar output of the step.
+ * A buffer may be both bound and stored: the element is read before it is written.
+ */
+export interface Store {
+  readonly expr: Expr;
+  readonly reduce?: { readonly fn: ReduceFn; readonly to: 'row' | 'col' };
+  readonly target:
+    | { readonly to: 'buffer'; readonly buffer: BufferId }
+    | { readonly to: 'stepOutput'; readonly slot: number };
+}
+
+/** Elementwise over a rows × columns domain. Vectors bind as `row` (one per row) or `col` (one per column). */
+export interface MapKernel {
+  readonly kind: 'map';
+  readonly label: string;
+  readonly rows: Dim;
+  readonly columns: Dim;
+  readonly bindings: readonly Binding[];
+  readonly stores: readonly Store[];
+}
+
+/**
+ * acc[m, n] = init[n] + Σ_k A[m, k] · B[k, n]; then the stores over the m × n domain, where the expression input
+ * named `acc` is the sum. `aTransposed`: the buffer holds [k, m]. `bTransposed`: the buffer holds [n, k].
+ * Stores of a gemm carry no `reduce`.
+ */
+export interface GemmKernel {
+  readonly kind: 'gemm';
+  readonly label: string;
+  readonly m: Dim;
+  readonly n: Dim;
+  readonly k: Dim;
+  readonly a: BufferId;
+  readonly aTransposed: boolean;
+  readonly b: BufferId;
+  readonly bTransposed: boolean;
+  /** A vector of length n (a bias), or null for zeros. */
+  readonly init: BufferId | null;
+  readonly bindings: readonly Binding[];
+  readonly stores: readonly Store[];
+}
+
+/** Copies the batch's rows of a resident row-major table into a matrix buffer: out[i, :] = table[index[i], :]. */
+export interface GatherKernel {
+  readonly kind: 'gather';
+  readonly label: string;
+  readonly table: 'features' | 'targets';
+  readonly columns: number;
+  readonly out: BufferId;
+}
+
+export type Kernel = MapKernel | GemmKernel | GatherKernel;
+
+export type ProgramName = 'train' | 'evaluate' | 'predict';
+
+export interface Program {
+  readonly kernels: readonly Kernel[];
+  /** Names of the scalars read and written once per step, in slot order. */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** Floating-point operations of the matrix products for one full batch. */
+  readonly flops: number;
+}
+
+/** A trainable tensor. `shape` is logical and row-major: a dense weight is [units, inputs], as in PyTorch. */
+export interface ParameterInfo {
+  /** e.g. `layers.0.weight` */
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly buffer: BufferId;
+  /** The buffer holds the transpose of the logical matrix ([inputs, units] for a dense weight). */
+  readonly transposed: boolean;
+  /** Optimiser slot name → buffer of the same shape and layout. */
+  readonly slots: Readonly<Record<string, BufferId>>;
+  readonly fanIn: number;
+  readonly fanOut: number;
+  /** The spec of its initialiser, as in the run's spec. */
+  readonly initializer: { readonly kind: string };
+}
+
+export interface Plan {
+  readonly batchSize: number;
+  readonly panel: number;
+  readonly featureCount: number;
+  readonly targetCount: number;
+  readonly outputCount: number;
+  readonly buffers: readonly BufferInfo[];
+  readonly arenaBytes: number;
+  readonly parameters: readonly ParameterInfo[];
+  readonly parameterCount: number;
+  readonly programs: Readonly<Record<ProgramName, Program>>;
+  /** The network's output after its link (probabilities for a classifier): rows × outputCount. */
+  readonly prediction: BufferId;
+}
+
+/** Steps to run back to back. `indices` holds each step's row numbers one after another, `rows` how many each has. */
+export interface StepBatch {
+  readonly indices: Int32Array;
+  readonly rows: Int32Array;
+  /** steps × program.inputs.length, row-major. */
+  readonly inputs: Float32Array;
+}
+
+/**
+ * A plan made runnable by a back end, with its dataset resident. Matrices are read and written in their buffer's
+ * own orientation, row-major and without padding: rows × columns floats (`rows` = the capacity for 'batch').
+ */
+export interface Executor {
+  readonly backend: string;
+  /** Returns steps × program.outputs.length, row-major. Throws RangeError on an index outside the table. */
+  run(program: ProgramName, batch: StepBatch): Float32Array;
+  read(buffer: BufferId): Float32Array;
+  write(buffer: BufferId, values: Float32Array): void;
+  dispose(): void;
+}
+
+/** Row-major tables that stay loaded: features rows × plan.featureCount, targets rows × plan.targetCount. */
+export interface ResidentData {
+  readonly rows: number;
+  readonly features: Float32Array;
+  readonly targets: Float32Array;
+}
+
+/** How many steps one call holds is the caller's choice; at most `stepsMax` per call and `batchSize` rows a step. */
+export type CreateExecutor = (plan: Plan, data: ResidentData, stepsMax: number) => Executor;
+
+export type BoundExtent = Exclude<Extent, 'scalar'>;

@@ -1,0 +1,17 @@
+import { defineConfig } from 'vitest/config';
+
+// check: architecture and drift; unit: pure code; http: one file per route; flow: real processes.
+const project = (name: string, extra: object = {}) => ({
+  test: { name, include: [`test/${name}/**/*.test.ts`], ...extra },
+});
+
+export default defineConfig({
+  test: {
+    projects: [
+      project('check', { testTimeout: 60_000 }),
+      project('unit', { testTimeout: 60_000 }),
+      project('http', { testTimeout: 30_000, hookTimeout: 120_000 }),
+      project('flow', { testTimeout: 180_000, hookTimeout: 180_000, fileParallelism: false }),
+    ],
+  },
+});
