@@ -1,0 +1,136 @@
+/**
+ * The safetensors container: an 8-byte little-endian header length, a JSON header padded with spaces to a multiple of
+ * 8, then the tensors' bytes one after another without gaps (https://huggingface.co/docs/safetensors).
+ * Tensors lie in the order given and the header is written in that order, so equal content is equal bytes.
+ * Refuses on reading what the format refuses: gaps, overlaps, sizes that do not match, duplicate names.
+ */
+const ITEM_BYTES = { F64: 8, F32: 4, I64: 8, I32: 4, U8: 1 } as const;
+export type TensorType = keyof typeof ITEM_BYTES;
+
+export interface Tensor {
+  readonly name: string;
+  readonly dtype: TensorType;
+  readonly shape: readonly number[];
+  /** Little-endian, row-major. */
+  readonly bytes: Uint8Array;
+}
+
+export interface SafetensorsFile {
+  readonly tensors: readonly Tensor[];
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+const LENGTH_BYTES = 8;
+const ALIGNMENT = 8;
+const METADATA = '__metadata__';
+
+/** Throws where a tensor's bytes do not match its shape or two share a name. */
+export function encodeSafetensors(
+  tensors: readonly Tensor[],
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
+  const names = new Set([METADATA]);
+  let offset = 0;
+  // Written by hand: an object would put integer-like names first.
+  const members = [`${JSON.stringify(METADATA)}:${JSON.stringify(metadata)}`];
+  for (const { name, dtype, shape, bytes } of tensors) {
+    if (names.has(name)) throw new Error(`two tensors are named ${name}`);
+    names.add(name);
+    if (byteLengthOf(dtype, shape) !== bytes.byteLength) {
+      throw new Error(`${name}: ${bytes.byteLength} bytes do not fit ${dtype} [${shape.join(', ')}]`);
+    }
+    const entry = { dtype, shape, data_offsets: [offset, offset + bytes.byteLength] };
+    members.push(`${JSON.stringify(name)}:${JSON.stringify(entry)}`);
+    offset += bytes.byteLength;
+  }
+  const header = new TextEncoder().encode(`{${members.join(',')}}`);
+  const headerLength = Math.ceil(header.byteLength / ALIGNMENT) * ALIGNMENT;
+  const file = new Uint8Array(LENGTH_BYTES + headerLength + offset);
+  new DataView(file.buffer).setBigUint64(0, BigInt(headerLength), true);
+  file.fill(0x20, LENGTH_BYTES, LENGTH_BYTES + headerLength);
+  file.set(header, LENGTH_BYTES);
+  let at = LENGTH_BYTES + headerLength;
+  for (const { bytes } of tensors) {
+    file.set(bytes, at);
+    at += bytes.byteLength;
+  }
+  return file;
+}
+
+/** The tensors in the order of their bytes, as views into `file`. Throws on anything but a whole, valid file. */
+export function decodeSafetensors(file: Uint8Array): SafetensorsFile {
+  if (file.byteLength < LENGTH_BYTES) throw malformed('it is shorter than its header length');
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  const headerLength = Number(view.getBigUint64(0, true));
+  const start = LENGTH_BYTES + headerLength;
+  if (start > file.byteLength) throw malformed('the header does not fit');
+  const data = file.subarray(start);
+  const tensors: { offset: number; tensor: Tensor }[] = [];
+  let metadata: Record<string, string> = {};
+  for (const [name, entry] of Object.entries(parseHeader(file.subarray(LENGTH_BYTES, start)))) {
+    if (name === METADATA) metadata = stringMap(entry);
+    else tensors.push(tensorOf(name, entry, data));
+  }
+  tensors.sort((a, b) => a.offset - b.offset || a.tensor.bytes.byteLength - b.tensor.bytes.byteLength);
+  let end = 0;
+  for (const { offset, tensor } of tensors) {
+    if (offset !== end) throw malformed(`${tensor.name} does not start where the one before it ends`);
+    end += tensor.bytes.byteLength;
+  }
+  if (end !== data.byteLength) throw malformed('the tensors do not fill the file');
+  return { tensors: tensors.map(({ tensor }) => tensor), metadata };
+}
+
+/** An F32 tensor of these values. The engine runs on little-endian machines only, as all that run WASM well are. */
+export function floatTensor(name: string, shape: readonly number[], values: Float32Array): Tensor {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return { name, dtype: 'F32', shape, bytes };
+}
+
+/** The values of an F32 tensor, copied (its bytes need not be aligned). */
+export function floatsOf(tensor: Tensor): Float32Array {
+  if (tensor.dtype !== 'F32') throw malformed(`${tensor.name} is ${tensor.dtype}, not F32`);
+  return new Float32Array(tensor.bytes.slice().buffer);
+}
+
+const malformed = (why: string): Error => new Error(`not a safetensors file: ${why}`);
+
+const byteLengthOf = (dtype: TensorType, shape: readonly number[]): number =>
+  shape.reduce((product, extent) => product * extent, ITEM_BYTES[dtype]);
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
+
+function parseHeader(bytes: Uint8Array): Record<string, unknown> {
+  let header: unknown;
+  try {
+    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    throw malformed('the header is not JSON');
+  }
+  if (!isRecord(header)) throw malformed('the header is not an object');
+  return header;
+}
+
+function stringMap(value: unknown): Record<string, string> {
+  if (!isRecord(value)) throw malformed('its metadata is not an object');
+  return Object.fromEntries(Object.entries(value).map(([key, text]) => [key, String(text)]));
+}
+
+function tensorOf(name: string, entry: unknown, data: Uint8Array): { offset: number; tensor: Tensor } {
+  if (!isRecord(entry)) throw malformed(`${name} is not described`);
+  const { dtype, shape, data_offsets: offsets } = entry;
+  if (typeof dtype !== 'string' || !Object.hasOwn(ITEM_BYTES, dtype))
+    throw malformed(`${name} has an unknown type`);
+  if (!Array.isArray(shape) || !shape.every(isCount)) throw malformed(`${name} has no shape`);
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
+    throw malformed(`${name} has no place`);
+  }
+  const [begin = 0, end = 0] = offsets;
+  const type = dtype as TensorType;
+  if (end > data.byteLength || end - begin !== byteLengthOf(type, shape))
+    throw malformed(`${name} does not fit`);
+  return { offset: begin, tensor: { name, dtype: type, shape, bytes: data.subarray(begin, end) } };
+}
