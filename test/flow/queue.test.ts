@@ -1,0 +1,34 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createLog } from '../../src/log.ts';
+import { createTicketQueue } from '../../src/queue/queue.ts';
+import { emptyDatabase, freePort } from './support/lifecycle.ts';
+import { itKeepsTheQueuePromises } from './support/ticket-queue-suite.ts';
+
+const serverUrl = process.env.TEST_DATABASE_URL ?? '';
+let database: Awaited<ReturnType<typeof emptyDatabase>>;
+
+beforeAll(async () => {
+  database = await emptyDatabase(serverUrl);
+});
+afterAll(() => database.drop());
+
+describe('the ticket queue on Postgres', () => {
+  itKeepsTheQueuePromises(() => ({ databaseUrl: database.url }));
+});
+
+describe.each(['Postgres', 'Redis'])('a ticket queue whose %s never answers', (which) => {
+  it('rejects a send and still closes', async () => {
+    const port = await freePort();
+    const queue = createTicketQueue({
+      databaseUrl: `postgres://nobody@127.0.0.1:${port}/none`,
+      redisUrl: which === 'Redis' ? `redis://127.0.0.1:${port}` : undefined,
+      prefix: 'away',
+      log: createLog('silent', 'test'),
+    });
+    const waiting = queue.receive(new AbortController().signal);
+    await expect(queue.send(randomUUID())).rejects.toThrow();
+    await queue.close();
+    expect(await waiting).toBeNull();
+  });
+});
