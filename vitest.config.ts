@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-// check: architecture and drift; unit: pure code; http: one file per route; flow: real processes.
+// check: architecture and drift; unit: pure code; http: one file per route; flow: real processes on the
+// embedded defaults; flow-redis: the same on Redis and Postgres with two workers (wants redis-server).
 const project = (name: string, extra: object = {}) => ({
   test: { name, include: [`test/${name}/**/*.test.ts`], ...extra },
 });
@@ -12,6 +13,7 @@ export default defineConfig({
       project('unit', { testTimeout: 60_000 }),
       project('http', { testTimeout: 30_000, hookTimeout: 120_000 }),
       project('flow', { testTimeout: 180_000, hookTimeout: 180_000, fileParallelism: false }),
+      project('flow-redis', { testTimeout: 180_000, hookTimeout: 180_000, fileParallelism: false }),
     ],
   },
 });

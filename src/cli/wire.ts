@@ -1,0 +1,74 @@
+// What the command reads of the service's answers. Loose on purpose: fields that a newer service
+// adds are no concern of an older command.
+import { z } from 'zod';
+
+const metrics = z.record(z.string(), z.number().nullable());
+
+export const runSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  tags: z.array(z.string()),
+  metadata: z.record(z.string(), z.string()),
+  status: z.string(),
+  stopReason: z.string().nullable(),
+  failure: z.unknown(),
+  epoch: z.number(),
+  epochs: z.number(),
+  bestEpoch: z.number().nullable(),
+  results: z.record(z.string(), z.unknown()).nullable(),
+  weightsSha256: z.string().nullable(),
+  spec: z
+    .object({
+      data: z.object({
+        dataset: z.string(),
+        target: z.string(),
+        features: z.array(z.string()).optional(),
+      }),
+    })
+    .optional(),
+  createdAt: z.string(),
+  startedAt: z.string().nullable(),
+  finishedAt: z.string().nullable(),
+});
+export type WireRun = z.infer<typeof runSchema>;
+
+export const datasetSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  rowCount: z.number(),
+  columns: z.array(z.object({ name: z.string(), type: z.enum(['numeric', 'categorical']) })),
+});
+export type WireDataset = z.infer<typeof datasetSchema>;
+
+export function pageOf<Row extends z.ZodType>(row: Row) {
+  return z.object({ data: z.array(row), hasMore: z.boolean(), nextCursor: z.string().nullable() });
+}
+
+export const eventSchema = z.object({ sequence: z.number(), type: z.string(), data: z.unknown() });
+export type WireEvent = z.infer<typeof eventSchema>;
+
+export const statusEventSchema = z.object({ status: z.string(), stopReason: z.string().nullish() });
+
+export const epochEventSchema = z.object({
+  epoch: z.number(),
+  epochs: z.number(),
+  metrics,
+  etaSeconds: z.number().nullish(),
+});
+export type EpochEvent = z.infer<typeof epochEventSchema>;
+
+export const predictionsSchema = z.object({
+  predictions: z.array(
+    z.object({
+      value: z.union([z.string(), z.number()]),
+      probabilities: z.record(z.string(), z.number()).optional(),
+    }),
+  ),
+});
+export type WirePrediction = z.infer<typeof predictionsSchema>['predictions'][number];
+
+export const confusionSchema = z.object({
+  part: z.string(),
+  labels: z.array(z.string()),
+  counts: z.array(z.array(z.number())),
+});
