@@ -1,7 +1,10 @@
 // Databases of their own for the tests of the run's life, on the server that the suite runs against.
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { createServer } from 'node:net';
 import pg from 'pg';
+import { createDatabase, type Database } from '../../../src/db/client.ts';
+import type { Prisma } from '../../../src/db/generated/client.ts';
+import { migrate } from '../../../src/db/migrate.ts';
 
 /** Creates an empty database on the given server. */
 export async function emptyDatabase(serverUrl: string): Promise<{ url: string; drop(): Promise<void> }> {
@@ -55,4 +58,99 @@ export async function until<T>(
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+}
+
+/** A migrated database with its client. */
+export async function runDatabase(serverUrl: string): Promise<RunDatabase> {
+  const { url, drop } = await emptyDatabase(serverUrl);
+  await migrate(url);
+  const db = createDatabase(url);
+  const projectId = randomUUID();
+  await db.project.create({ data: { id: projectId, name: 'default' } });
+  return {
+    url,
+    db,
+    projectId,
+    drop: async () => {
+      await db.$disconnect();
+      await drop();
+    },
+  };
+}
+
+export interface RunDatabase {
+  readonly url: string;
+  readonly db: Database;
+  readonly projectId: string;
+  drop(): Promise<void>;
+}
+
+/** Stores a CSV as the upload does, in chunks of `chunkBytes`. */
+export async function insertDataset(
+  { db, projectId }: RunDatabase,
+  { csv = 'x,y\n1,a\n2,b\n', columns = [] as object[], rowCount = 2, chunkBytes = 1 << 20 } = {},
+): Promise<string> {
+  const bytes = new TextEncoder().encode(csv);
+  const id = randomUUID();
+  const pieces = Array.from({ length: Math.ceil(bytes.length / chunkBytes) }, (_, i) =>
+    bytes.slice(i * chunkBytes, (i + 1) * chunkBytes),
+  );
+  await db.dataset.create({
+    data: {
+      id,
+      projectId,
+      name: 'data.csv',
+      contentSha256: sha256(bytes),
+      byteLength: bytes.length,
+      rowCount,
+      columns,
+      chunks: {
+        create: pieces.map((piece, index) => ({ index, sha256: sha256(piece), bytes: piece })),
+      },
+    },
+  });
+  return id;
+}
+
+/** A queued run of a trivial dataset, unless told otherwise. */
+export async function insertRun(
+  at: RunDatabase,
+  run: {
+    datasetId?: string;
+    spec?: Prisma.InputJsonObject;
+    epochsPlanned?: number;
+    createdAt?: Date;
+    ticketedAt?: Date;
+  } = {},
+): Promise<string> {
+  const { datasetId = await insertDataset(at), spec = {}, epochsPlanned = 10, ...rest } = run;
+  const id = randomUUID();
+  await at.db.run.create({
+    data: {
+      ...rest,
+      id,
+      projectId: at.projectId,
+      datasetId,
+      name: 'run',
+      spec,
+      specSha256: sha256(new TextEncoder().encode(JSON.stringify(spec))),
+      epochsPlanned,
+    },
+  });
+  return id;
+}
+
+/** The run's events in order. */
+export function eventsOf({ db }: RunDatabase, runId: string) {
+  return db.runEvent.findMany({ where: { runId }, orderBy: { sequence: 'asc' } });
+}
+
+/** Makes the run's lease end in the past, by the database's clock. */
+export async function expireLease({ db }: RunDatabase, runId: string): Promise<void> {
+  await db.$executeRaw`
+    UPDATE "Run" SET "leaseExpiresAt" = now() - interval '1 second' WHERE "id" = ${runId}::uuid`;
+}
+
+export function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }

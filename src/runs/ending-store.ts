@@ -1,0 +1,59 @@
+// How a run's row changes its state and how that is told. The caller holds the row's lock and has asked the
+// table in status.ts.
+import type { DatabaseTransaction } from '../db/client.ts';
+import { appendEvents } from './events-store.ts';
+import type { RunFailure, RunStatus, StopReason, TerminalStatus } from './status.ts';
+
+export interface Ending {
+  readonly status: TerminalStatus;
+  readonly stopReason: StopReason;
+  readonly failure?: RunFailure | undefined;
+  /** JSON; numbers that are not finite become null. */
+  readonly results?: unknown;
+  readonly weightsSha256?: string | undefined;
+}
+
+/** Writes a terminal state, lets go of the lease, and appends `status` and `done`. */
+export async function endRun(tx: DatabaseTransaction, runId: string, ending: Ending): Promise<void> {
+  const { status, stopReason } = ending;
+  const failure = ending.failure === undefined ? null : readable(ending.failure);
+  const results = ending.results ?? null;
+  const weightsSha256 = ending.weightsSha256 ?? null;
+  await tx.$executeRaw`
+    UPDATE "Run" SET
+      "status" = ${status}::"RunStatus",
+      "stopReason" = ${stopReason},
+      "failure" = ${json(failure)}::jsonb,
+      "results" = ${json(results)}::jsonb,
+      "weightsSha256" = ${weightsSha256},
+      "finishedAt" = now(), "workerId" = NULL, "leaseExpiresAt" = NULL
+    WHERE "id" = ${runId}::uuid`;
+  await appendEvents(tx, runId, [
+    { type: 'status', data: { status, stopReason } },
+    { type: 'done', data: { status, stopReason, results, weightsSha256, ...(failure && { failure }) } },
+  ]);
+}
+
+/** Writes a state without a holder (`queued`, `paused`); the next ticket is due at once. */
+export async function parkRun(
+  tx: DatabaseTransaction,
+  runId: string,
+  status: RunStatus,
+  { restarts }: { restarts: number },
+): Promise<void> {
+  await tx.$executeRaw`
+    UPDATE "Run" SET
+      "status" = ${status}::"RunStatus", "restarts" = ${restarts}::int,
+      "workerId" = NULL, "leaseExpiresAt" = NULL, "ticketedAt" = NULL
+    WHERE "id" = ${runId}::uuid`;
+  await appendEvents(tx, runId, [{ type: 'status', data: { status } }]);
+}
+
+function json(value: unknown): string | null {
+  return value === null ? null : JSON.stringify(value);
+}
+
+/** Postgres has no NUL in its text; a detail may quote what somebody uploaded. */
+function readable({ code, detail }: RunFailure): RunFailure {
+  return { code, detail: detail.replaceAll('\u0000', '\ufffd').slice(0, 2_000) };
+}

@@ -1,0 +1,69 @@
+// Mends what crashes leave behind, every few seconds, in one process at a time: leases that ran out, queued runs
+// whose ticket was lost, idempotency keys past their day.
+
+import { tryAdvisoryLock } from '../db/advisory-lock.ts';
+import type { Database } from '../db/client.ts';
+import type { Log } from '../log.ts';
+import type { TicketQueue } from '../queue/queue.ts';
+import { requeueExpired } from './lease-store.ts';
+import { deleteOldIdempotencyKeys, findUnticketed } from './reconcile-store.ts';
+import { issueTickets } from './tickets.ts';
+
+export interface ReconcilerDeps {
+  readonly db: Database;
+  /** For the lock's own connection. */
+  readonly databaseUrl: string;
+  readonly queue: TicketQueue;
+  readonly log: Log;
+}
+
+const staleSeconds = 10;
+const ticketsMax = 1_000;
+
+/** One pass. False: another process is at it. */
+export async function reconcile(deps: ReconcilerDeps): Promise<boolean> {
+  return tryAdvisoryLock(deps.databaseUrl, 'reconcile', async () => {
+    const requeued = await requeueExpired(deps.db);
+    if (requeued.length > 0) {
+      deps.log.warn({ runs: requeued }, 'took runs back from workers that are gone');
+    }
+    const unticketed = await findUnticketed(deps.db, { staleSeconds, limit: ticketsMax });
+    await issueTickets(deps, unticketed);
+    await deleteOldIdempotencyKeys(deps.db);
+  });
+}
+
+export interface Reconciler {
+  /** Waits for a pass under way. */
+  stop(): Promise<void>;
+}
+
+/** The first pass starts at once; the next one `intervalSeconds` after the end of the last. */
+export function startReconciler(deps: ReconcilerDeps, intervalSeconds: number): Reconciler {
+  let stopped = false;
+  let timer: NodeJS.Timeout | undefined;
+  let pass: Promise<void> = Promise.resolve();
+
+  const run = async (): Promise<void> => {
+    try {
+      await reconcile(deps);
+    } catch (error) {
+      deps.log.warn({ err: error }, 'the reconciler could not finish its pass');
+    }
+    if (!stopped) {
+      timer = setTimeout(start, intervalSeconds * 1_000);
+    }
+  };
+  const start = (): void => {
+    pass = run();
+  };
+
+  start();
+  return {
+    stop: async () => {
+      stopped = true;
+      clearTimeout(timer);
+      await pass;
+    },
+  };
+}

@@ -1,0 +1,241 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { requestCancel } from '../../src/runs/control-store.ts';
+import {
+  type ClaimedRun,
+  claimNextRun,
+  claimRun,
+  type Hold,
+  releaseRun,
+  renewLease,
+  requeueExpired,
+  restartsMax,
+  surrenderRun,
+} from '../../src/runs/lease-store.ts';
+import { commitEpochs, type FinishedEpoch, finishRun } from '../../src/runs/progress-store.ts';
+import { eventsOf, expireLease, insertRun, type RunDatabase, runDatabase } from './support/lifecycle.ts';
+
+let at: RunDatabase;
+beforeAll(async () => {
+  at = await runDatabase(process.env.TEST_DATABASE_URL ?? '');
+});
+afterAll(() => at.drop());
+
+const worker = { workerId: 'worker', leaseSeconds: 15 };
+
+async function claimed(runId: string): Promise<ClaimedRun> {
+  const run = await claimRun(at.db, runId, worker);
+  if (run === null) {
+    throw new Error('the run was not queued');
+  }
+  return run;
+}
+
+const epoch = (n: number, metrics: Record<string, number> = { loss: 1 / n }): FinishedEpoch => ({
+  epoch: n,
+  metrics,
+  diverged: false,
+  weightsSha256: `hash of ${n}`,
+  durationMs: 1.5,
+  bestEpoch: n,
+  etaSeconds: 0,
+});
+const readRun = (id: string) => at.db.run.findUniqueOrThrow({ where: { id } });
+const epochsOf = async (runId: string) =>
+  (await at.db.epoch.findMany({ where: { runId }, orderBy: { epoch: 'asc' } })).map((row) => row.epoch);
+
+async function expectGaplessEvents(runId: string): Promise<void> {
+  const events = await eventsOf(at, runId);
+  expect(events.map(({ sequence }) => sequence)).toEqual(events.map((_, i) => i + 1));
+  expect((await readRun(runId)).eventSequence).toBe(events.length);
+}
+
+describe('a claim', () => {
+  it('is given to one of ten workers', async () => {
+    const runId = await insertRun(at);
+    const claims = await Promise.all(Array.from({ length: 10 }, () => claimRun(at.db, runId, worker)));
+    expect(claims.filter((claim) => claim !== null)).toHaveLength(1);
+    expect(await readRun(runId)).toMatchObject({ status: 'running', fence: 1, restarts: 1 });
+    await expectGaplessEvents(runId);
+  });
+
+  it('without a ticket takes the oldest queued run', async () => {
+    const younger = await insertRun(at, { createdAt: new Date('2001-01-02') });
+    const older = await insertRun(at, { createdAt: new Date('2001-01-01') });
+    expect((await claimNextRun(at.db, worker))?.hold.runId).toBe(older);
+    expect((await claimNextRun(at.db, worker))?.hold.runId).toBe(younger);
+  });
+
+  it('sets the lease by the clock of the database', async () => {
+    const { hold } = await claimed(await insertRun(at));
+    expect(await renewLease(at.db, hold, 3600)).toBe('running');
+    const rows = await at.db.$queryRaw<{ seconds: number }[]>`
+      SELECT extract(epoch FROM "leaseExpiresAt" - now())::float8 AS seconds
+      FROM "Run" WHERE "id" = ${hold.runId}::uuid`;
+    expect(rows[0]?.seconds).toBeGreaterThan(3500);
+    expect(rows[0]?.seconds).toBeLessThanOrEqual(3600);
+  });
+});
+
+describe('a commit', () => {
+  it('stores epochs, their events and the checkpoint together', async () => {
+    const runId = await insertRun(at);
+    const { hold } = await claimed(runId);
+    const checkpoint = { epoch: 2, sha256: 'abc', bytes: new Uint8Array([1, 2, 3]) };
+    const wanted = await commitEpochs(
+      at.db,
+      hold,
+      [epoch(1), epoch(2, { loss: Number.NaN, accuracy: 0.5 })],
+      checkpoint,
+    );
+    expect(wanted).toBe('running');
+    const rows = await at.db.epoch.findMany({ where: { runId }, orderBy: { epoch: 'asc' } });
+    expect(rows.map(({ metrics }) => metrics)).toEqual([{ loss: 1 }, { loss: null, accuracy: 0.5 }]);
+    expect(await readRun(runId)).toMatchObject({ epoch: 2, bestEpoch: 2, restarts: 0 });
+    expect(await at.db.checkpoint.findMany({ where: { runId } })).toMatchObject([
+      { role: 'latest', epoch: 2, sha256: 'abc', byteLength: 3, bytes: new Uint8Array([1, 2, 3]) },
+    ]);
+    expect((await eventsOf(at, runId)).map(({ type, data }) => ({ type, data }))).toEqual([
+      { type: 'status', data: { status: 'running' } },
+      { type: 'epoch', data: { epoch: 1, epochs: 10, metrics: { loss: 1 }, etaSeconds: 0 } },
+      {
+        type: 'epoch',
+        data: { epoch: 2, epochs: 10, metrics: { loss: null, accuracy: 0.5 }, etaSeconds: 0 },
+      },
+    ]);
+    await expectGaplessEvents(runId);
+  });
+
+  it('passes over what is stored, so that a lost answer may be asked for again', async () => {
+    const runId = await insertRun(at);
+    const { hold } = await claimed(runId);
+    await commitEpochs(at.db, hold, [epoch(1), epoch(2)], null);
+    await commitEpochs(at.db, hold, [epoch(1), epoch(2), epoch(3)], null);
+    await commitEpochs(at.db, hold, [epoch(3)], null);
+    expect(await epochsOf(runId)).toEqual([1, 2, 3]);
+    expect(await eventsOf(at, runId)).toHaveLength(4);
+  });
+
+  it('refuses a gap', async () => {
+    const { hold } = await claimed(await insertRun(at));
+    await expect(commitEpochs(at.db, hold, [epoch(2)], null)).rejects.toThrow('does not follow');
+    expect(await epochsOf(hold.runId)).toEqual([]);
+  });
+});
+
+describe('a stale fence', () => {
+  it('writes nothing, whatever it tries', async () => {
+    const runId = await insertRun(at);
+    const { hold: stale } = await claimed(runId);
+    await commitEpochs(at.db, stale, [epoch(1)], null);
+    await expireLease(at, runId);
+    expect(await requeueExpired(at.db)).toContain(runId);
+    await expectRefused(stale);
+    const { hold } = await claimed(runId);
+    expect(hold.fence).toBe(2);
+    await expectRefused(stale);
+    expect(await commitEpochs(at.db, hold, [epoch(2)], null)).toBe('running');
+    expect(await epochsOf(runId)).toEqual([1, 2]);
+    await expectGaplessEvents(runId);
+  });
+
+  async function expectRefused(stale: Hold): Promise<void> {
+    const before = [await readRun(stale.runId), await eventsOf(at, stale.runId)];
+    const checkpoint = { epoch: 2, sha256: 'stale', bytes: new Uint8Array(1) };
+    expect(await renewLease(at.db, stale, 15)).toBe('lost');
+    expect(await commitEpochs(at.db, stale, [epoch(2)], checkpoint)).toBe('lost');
+    expect(await finishRun(at.db, stale, { action: 'succeed', stopReason: 'completed' })).toBe(false);
+    expect(await releaseRun(at.db, stale)).toBe(false);
+    expect(await surrenderRun(at.db, stale)).toBe(false);
+    expect(await at.db.checkpoint.count({ where: { runId: stale.runId } })).toBe(0);
+    expect([await readRun(stale.runId), await eventsOf(at, stale.runId)]).toEqual(before);
+  }
+});
+
+describe('letting go', () => {
+  it('by release does not count as a crash', async () => {
+    const { hold } = await claimed(await insertRun(at));
+    expect(await releaseRun(at.db, hold)).toBe(true);
+    expect(await readRun(hold.runId)).toMatchObject({ status: 'queued', restarts: 0, ticketedAt: null });
+  });
+
+  it('by expiry ends the run once it has been tried too often without a new epoch', async () => {
+    const runId = await insertRun(at);
+    for (let attempt = 1; attempt <= restartsMax; attempt++) {
+      const { hold } = await claimed(runId);
+      if (attempt === 1) {
+        // Progress forgives what came before.
+        await surrenderRun(at.db, hold);
+        await commitEpochs(at.db, (await claimed(runId)).hold, [epoch(1)], null);
+        await expireLease(at, runId);
+        await requeueExpired(at.db);
+        await claimed(runId);
+      }
+      expect((await readRun(runId)).status).toBe('running');
+      await expireLease(at, runId);
+      await requeueExpired(at.db);
+    }
+    expect(await readRun(runId)).toMatchObject({
+      status: 'failed',
+      stopReason: 'crashLoop',
+      failure: { code: 'crashLoop' },
+    });
+    expect((await eventsOf(at, runId)).at(-1)?.type).toBe('done');
+    await expectGaplessEvents(runId);
+  });
+
+  it('by expiry while cancelling cancels', async () => {
+    const { hold } = await claimed(await insertRun(at));
+    await requestCancel(at.db, at.projectId, hold.runId);
+    await expireLease(at, hold.runId);
+    await requeueExpired(at.db);
+    expect(await readRun(hold.runId)).toMatchObject({ status: 'cancelled', stopReason: 'user' });
+  });
+});
+
+describe('the end', () => {
+  it('stores results, hash, model and the last event together', async () => {
+    const { hold } = await claimed(await insertRun(at));
+    const ended = await finishRun(at.db, hold, {
+      action: 'succeed',
+      stopReason: 'earlyStopped',
+      results: { loss: 0.5, validationLoss: Number.POSITIVE_INFINITY },
+      weightsSha256: 'weights',
+      bestEpoch: 3,
+      model: { epoch: 3, sha256: 'model', bytes: new Uint8Array(8) },
+    });
+    expect(ended).toBe(true);
+    expect(await readRun(hold.runId)).toMatchObject({
+      status: 'succeeded',
+      stopReason: 'earlyStopped',
+      results: { loss: 0.5, validationLoss: null },
+      weightsSha256: 'weights',
+      bestEpoch: 3,
+      leaseExpiresAt: null,
+      workerId: null,
+    });
+    expect(await at.db.checkpoint.findMany({ where: { runId: hold.runId } })).toMatchObject([
+      { role: 'best', epoch: 3, sha256: 'model' },
+    ]);
+    const done = (await eventsOf(at, hold.runId)).at(-1);
+    expect(done).toMatchObject({
+      type: 'done',
+      data: { status: 'succeeded', stopReason: 'earlyStopped', weightsSha256: 'weights' },
+    });
+  });
+
+  it('is one and only one when a cancel races it', async () => {
+    for (let round = 0; round < 20; round++) {
+      const { hold } = await claimed(await insertRun(at));
+      const [ended, cancel] = await Promise.all([
+        finishRun(at.db, hold, { action: 'succeed', stopReason: 'completed' }),
+        requestCancel(at.db, at.projectId, hold.runId),
+      ]);
+      expect(ended).toBe(true);
+      const run = await readRun(hold.runId);
+      expect(run.status).toBe(cancel.outcome === 'accepted' ? 'cancelled' : 'succeeded');
+      const events = await eventsOf(at, hold.runId);
+      expect(events.filter(({ type }) => type === 'done')).toHaveLength(1);
+      await expectGaplessEvents(hold.runId);
+    }
+  });
+});
