@@ -41,7 +41,7 @@ export function resultLines(run: WireRun): string[] {
     return parts.has(part) ? [[part, ...cells]] : [];
   });
   const heads = ['', ...names.map((name) => safeText(spacedWords(name)))];
-  return formatTable([heads, ...rows], new Set(names.keys().map((column) => column + 1)));
+  return formatTable([heads, ...rows], new Set(names.map((_, column) => column + 1)));
 }
 
 /** Rows are the truth, columns the prediction. Left out when wider than `columns`. */
@@ -54,7 +54,7 @@ export function confusionLines(run: WireRun, columns: number): string[] {
     labels[i] ?? '',
     ...counts.map((n) => (n ? String(n) : '·')),
   ]);
-  const table = formatTable([['', ...labels], ...rows], new Set([0, ...labels.keys().map((i) => i + 1)]));
+  const table = formatTable([['', ...labels], ...rows], new Set(['', ...labels].keys()));
   if (table.some((line) => line.length > columns)) return [];
   return [`Confusion on the ${safeText(confusion.part)} part (rows: truth, columns: prediction)`, ...table];
 }

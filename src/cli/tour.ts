@@ -133,7 +133,10 @@ async function showPredictions(api: Api, run: WireRun, terminal: Terminal): Prom
     run.id,
     rows.map((row) => row.features),
   );
-  const captions = predictions.map(({ value }, i) => [`predicted ${value}`, `truth     ${rows[i]?.truth ?? ''}`]);
+  const captions = predictions.map(({ value }, i) => [
+    `predicted ${value}`,
+    `truth     ${rows[i]?.truth ?? ''}`,
+  ]);
   terminal.write('\nThe first four of those test rows:\n\n');
   terminal.write(
     `${drawImages(

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { type Config, ConfigError, loadConfig } from '../../config.ts';
 import { createLog } from '../../log.ts';
-import { startService } from '../../supervisor.ts';
 import type { Context } from '../context.ts';
 import { CliFailure, usageFailure } from '../failure.ts';
 import { isPortFree } from '../port.ts';
@@ -45,6 +44,8 @@ async function serve(config: Config, terminal: Terminal): Promise<void> {
     letGo = terminal.onInterrupt(resolve);
   });
   terminal.note('Starting; the first start of a data folder takes a few seconds longer.\n');
+  // Loaded here only: every other command starts faster without the database and the queue.
+  const { startService } = await import('../../supervisor.ts');
   const service = await startService(config, { log: createLog(config.logLevel, 'trainyard') });
   const forget = noteService(config.dataDir, service.url);
   terminal.note(
