@@ -8,8 +8,8 @@
  */
 import type { z } from 'zod';
 import type { Expr } from '../expr.ts';
-import type { Random } from '../random.ts';
 import type { GraphBuilder, Node } from '../graph.ts';
+import type { Random } from '../random.ts';
 
 export interface Kind<S extends z.ZodObject = z.ZodObject> {
   readonly kind: string;
@@ -90,6 +90,8 @@ export interface CategoricalPreprocessorKind<S extends z.ZodObject = z.ZodObject
 export type Part = 'training' | 'validation' | 'test';
 
 export interface SplitKind<S extends z.ZodObject = z.ZodObject> extends Kind<S> {
+  /** How many rows each part will have, known before any row is. */
+  sizes(rows: number, spec: z.output<S>): Readonly<Record<Part, number>>;
   /** Row numbers of each part. `strata` is the target's code per row, or null for a numeric target. */
   assign(
     at: { rows: number; strata: Int32Array | null; random: Random },
@@ -100,6 +102,8 @@ export interface SplitKind<S extends z.ZodObject = z.ZodObject> extends Kind<S> 
 /** A number per row from prediction y and target t (rows × outputs), averaged over the rows of an epoch. */
 export interface MetricKind<S extends z.ZodObject = z.ZodObject> extends Kind<S> {
   readonly targets: readonly TargetType[];
+  /** Which way is better, for early stopping. */
+  readonly better: 'lower' | 'higher';
   formula(y: Expr, target: Expr, outputs: number): Expr;
 }
 
@@ -111,7 +115,7 @@ export interface LayerShape {
 export interface LayerKind<S extends z.ZodObject = z.ZodObject> extends Kind<S> {
   outputShape(input: LayerShape, spec: z.output<S>): LayerShape;
   parameterCount(input: LayerShape, spec: z.output<S>): number;
-  /** Adds the layer to the graph under `name` (e.g. `layers.0`) and returns its output. */
+  /** Adds the layer to the graph under `name` (e.g. `layers.0`) and returns its output, activation included. */
   build(graph: GraphBuilder, input: Node, spec: z.output<S>, name: string): Node;
   /** The layer's own final activation, if it has one; the loss's link may absorb it. */
   activation(spec: z.output<S>): { readonly kind: string } | null;

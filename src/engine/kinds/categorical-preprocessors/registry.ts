@@ -1,0 +1,6 @@
+import { defineFamily } from '../family.ts';
+import { oneHot } from './one-hot.ts';
+
+export const categoricalPreprocessors = defineFamily('categoricalPreprocessor', 'CategoricalPreprocessor', [
+  oneHot,
+]);

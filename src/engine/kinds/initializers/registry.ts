@@ -1,0 +1,6 @@
+import { defineFamily } from '../family.ts';
+import { heNormal } from './he-normal.ts';
+import { xavierUniform } from './xavier-uniform.ts';
+import { zeros } from './zeros.ts';
+
+export const initializers = defineFamily('initializer', 'Initializer', [zeros, xavierUniform, heNormal]);

@@ -1,0 +1,121 @@
+/**
+ * exp, log and tanh as f32 lane expressions: what they expand to, and their derivatives.
+ * Only separate multiplies and adds, integer operations and selects are used, so every back end gives the same bits.
+ */
+import type { Expr, FunctionName } from './expr.ts';
+import {
+  abs,
+  add,
+  bits,
+  constant,
+  convert,
+  div,
+  eq,
+  floatFromBits,
+  gt,
+  iadd,
+  iand,
+  integer,
+  ishl,
+  ishr,
+  isub,
+  lt,
+  max,
+  min,
+  mul,
+  select,
+  sub,
+} from './expr.ts';
+import { rewrite } from './rewrite.ts';
+
+/** Σ coefficients[i]·x^(n−1−i), highest power first, by Horner's rule. */
+const polynomial = (x: Expr, coefficients: readonly number[]): Expr =>
+  coefficients.slice(1).reduce<Expr>((sum, c) => add(mul(sum, x), c), constant(coefficients[0] ?? 0));
+
+/** Adding 1.5·2^23 rounds to a whole number, half to even, and leaves it in the low bits. */
+const ROUNDING_SHIFT = 12582912;
+const ROUNDING_SHIFT_BITS = 0x4b400000;
+
+/**
+ * eˣ within 1 ulp. exp(NaN) = NaN, exp(−∞) = 0, exp(x) = +∞ above 88.7228; denormal results are rounded once.
+ * x = n·ln 2 + r with ln 2 in two parts (the first has 9 bits: n times it is exact), then a polynomial for eʳ.
+ * Polynomial: Cephes expf (S. Moshier).
+ */
+export function expandExp(x: Expr): Expr {
+  // Constant first: min and max return their second operand when either is NaN.
+  const clamped = min(89, max(-104, x));
+  const shifted = add(mul(clamped, Math.LOG2E), ROUNDING_SHIFT);
+  const n = sub(shifted, ROUNDING_SHIFT);
+  const r = sub(sub(clamped, mul(n, 0.693359375)), mul(n, -2.1219444e-4));
+  const tail = polynomial(
+    r,
+    [1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1],
+  );
+  const y = add(add(mul(mul(r, r), tail), r), 1);
+  // 2^n as two factors: each stays a normal number although the result may be denormal or overflow.
+  const whole = isub(bits(shifted), integer(ROUNDING_SHIFT_BITS));
+  const half = ishr(whole, 1);
+  const power = (k: Expr): Expr => floatFromBits(ishl(iadd(k, integer(127)), 23));
+  return mul(mul(y, power(half)), power(isub(whole, half)));
+}
+
+const SQRT_HALF_BITS = 0x3f3504f3;
+const SMALLEST_NORMAL = 2 ** -126;
+
+/**
+ * Natural logarithm within 1 ulp. log(0) = −∞, log(x < 0) = NaN, log(+∞) = +∞, log(NaN) = NaN; denormals count.
+ * x = 2^k·(1 + f) with 1 + f in [√½, √2), then log(1 + f) in s = f/(2 + f).
+ * Coefficients: FreeBSD's e_logf.c (fdlibm, Sun Microsystems).
+ */
+export function expandLog(x: Expr): Expr {
+  const denormal = lt(x, SMALLEST_NORMAL);
+  const offset = isub(bits(select(denormal, mul(x, 2 ** 23), x)), integer(SQRT_HALF_BITS));
+  const k = sub(convert(ishr(offset, 23)), select(denormal, 23, 0));
+  const f = sub(floatFromBits(iadd(iand(offset, integer(0x7fffff)), integer(SQRT_HALF_BITS))), 1);
+  const s = div(f, add(f, 2));
+  const z = mul(s, s);
+  const w = mul(z, z);
+  const even = mul(w, add(mul(w, 0.24279078841), 0.40000972152));
+  const odd = mul(z, add(mul(w, 0.28498786688), 0.66666662693));
+  const halfSquare = mul(mul(f, f), 0.5);
+  const small = add(mul(s, add(halfSquare, add(even, odd))), mul(k, 9.0580006145e-6));
+  const y = add(add(sub(small, halfSquare), f), mul(k, 6.9313812256e-1));
+  const atEdge = select(eq(x, 0), -Infinity, NaN);
+  return select(lt(x, Infinity), select(gt(x, 0), y, atEdge), x);
+}
+
+/**
+ * tanh within a few ulp, odd, never beyond ±1, exactly ±1 from |x| = 9 on; tanh(NaN) = NaN.
+ * A rational function of degree 13/6 (the coefficients are those of Eigen's ptanh); x itself where x³/3 rounds away.
+ */
+export function expandTanh(x: Expr): Expr {
+  const clamped = min(9, max(-9, x));
+  const z = mul(clamped, clamped);
+  const p = polynomial(
+    z,
+    [
+      -2.76076847742355e-16, 2.00018790482477e-13, -8.60467152213735e-11, 5.12229709037114e-8,
+      1.48572235717979e-5, 6.37261928875436e-4, 4.89352455891786e-3,
+    ],
+  );
+  const q = polynomial(z, [1.19825839466702e-6, 1.18534705686654e-4, 2.268434632439e-3, 4.89352518554385e-3]);
+  const y = min(1, max(-1, div(mul(clamped, p), q)));
+  return select(lt(abs(x), 0.0004), x, y);
+}
+
+interface LaneFunction {
+  expand(x: Expr): Expr;
+  /** dy/dx, given the argument and the value. */
+  derivative(x: Expr, y: Expr): Expr;
+}
+
+export const laneFunctions: Readonly<Record<FunctionName, LaneFunction>> = {
+  exp: { expand: expandExp, derivative: (_, y) => y },
+  log: { expand: expandLog, derivative: (x) => div(1, x) },
+  tanh: { expand: expandTanh, derivative: (_, y) => sub(1, mul(y, y)) },
+};
+
+/** The same expression with every exp, log and tanh written out in primitive operations. Shared nodes stay shared. */
+export function expandCalls(e: Expr): Expr {
+  return rewrite(e, (node) => (node.op === 'call' ? laneFunctions[node.fn].expand(node.a) : node));
+}
