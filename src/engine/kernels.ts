@@ -51,6 +51,7 @@ export interface Binding {
  * Stores `expr` (free of `reduce` and `call` nodes) to a buffer of the extent it has after the reduction, or,
  * when the domain has one row and the reduction is to a row, to a scalar output of the step.
  * A buffer may be both bound and stored: the element is read before it is written.
+ * Without a reduction the target is a matrix, or, when the domain has one row, a vector along its columns.
  */
 export interface Store {
   readonly expr: Expr;
@@ -60,7 +61,10 @@ export interface Store {
     | { readonly to: 'stepOutput'; readonly slot: number };
 }
 
-/** Elementwise over a rows × columns domain. Vectors bind as `row` (one per row) or `col` (one per column). */
+/**
+ * Elementwise over a rows × columns domain. Vectors bind as `row` (one per row) or `col` (one per column).
+ * The stores of one kernel reduce in one direction at most.
+ */
 export interface MapKernel {
   readonly kind: 'map';
   readonly label: string;

@@ -1,0 +1,265 @@
+/** From a run's spec and the shape of its data to a frozen Plan: every buffer placed, every kernel call in order. */
+
+import type { Update } from './backward.ts';
+import { emitBackward, keptNodes } from './backward.ts';
+import type { BufferTable } from './buffers.ts';
+import { createBufferTable } from './buffers.ts';
+import { vjp } from './derive.ts';
+import type { Expr } from './expr.ts';
+import { input, rowSum } from './expr.ts';
+import type { Network } from './forward.ts';
+import { createNetwork, emitForward, full, storeTo } from './forward.ts';
+import type { Graph, GraphNode, Parameter } from './graph.ts';
+import { createGraph, reachable } from './graph.ts';
+import type { BufferId, Dim, Kernel, ParameterInfo, Plan, Program, Source } from './kernels.ts';
+import { VIRTUAL_LANES } from './kernels.ts';
+import { activations } from './kinds/activations/registry.ts';
+import type { LossKind } from './kinds/kind.ts';
+import { layers } from './kinds/layers/registry.ts';
+import { losses } from './kinds/losses/registry.ts';
+import { metrics } from './kinds/metrics/registry.ts';
+import { optimizers } from './kinds/optimizers/registry.ts';
+import type { Output } from './lower.ts';
+import { lower } from './lower.ts';
+
+/** A kind's part of the spec: its name and whatever its schema says. */
+type KindSpec = { readonly kind: string };
+
+/** What of a run's spec decides the plan. */
+export interface PlanSpec {
+  readonly model: { readonly layers: readonly KindSpec[] };
+  readonly loss: KindSpec;
+  readonly optimizer: KindSpec;
+  readonly training: { readonly batchSize: number };
+  readonly metrics: readonly string[];
+}
+
+export interface PlanShape {
+  readonly features: number;
+  /** Columns of the target matrix. */
+  readonly targets: number;
+}
+
+const INVERSE_ROWS = 'inverseRows';
+const Z = input('z');
+const T = input('t');
+
+/**
+ * `train` reads `inverseRows` (1 / rows of the step) and the optimiser's scalars; `train` and `evaluate` write the
+ * loss and each metric, summed over the step's rows. The differentiated loss is the mean over the step's rows.
+ * `panel` is the width of a column panel, a multiple of 16. The spec must have been checked.
+ */
+export function createPlan(
+  spec: PlanSpec,
+  shape: PlanShape,
+  options: { readonly panel?: number } = {},
+): Plan {
+  const { panel = VIRTUAL_LANES } = options;
+  const { batchSize } = spec.training;
+  if (panel % VIRTUAL_LANES !== 0 || panel < VIRTUAL_LANES) throw new RangeError(`panel of ${panel} columns`);
+  const loss = losses.get(spec.loss.kind);
+  const { graph, output } = buildGraph(spec, shape, loss);
+
+  const buffers = createBufferTable(batchSize, panel);
+  const parameters = placeParameters(spec, graph, buffers);
+  const parameter = (p: Parameter): ParameterInfo => {
+    const found = parameters[graph.parameters.indexOf(p)];
+    if (found === undefined) throw new Error(`parameter ${p.name} was not placed`);
+    return found;
+  };
+  const network = createNetwork({
+    buffers,
+    nodes: reachable(graph, [output]),
+    output,
+    parameter: (p) => parameter(p).buffer,
+  });
+  const scores = createScores(spec, shape, loss, network);
+  const predicted = loss.link === null ? null : buffers.matrix('prediction', 'batch', output.features);
+  const scalarNames = optimizers.get(spec.optimizer.kind).scalarNames;
+  const cotangent = buffers.matrix('cotangents.output', 'batch', output.features);
+
+  const train = [
+    ...emitForward(network, keptNodes(network)),
+    ...scores.kernels(cotangent),
+    ...emitBackward(network, cotangent, createUpdate(spec, parameter)),
+  ];
+  const forward = emitForward(network, new Set());
+  const evaluate = [...forward, ...scores.kernels(null)];
+  const predict = [...forward, ...(predicted === null ? [] : scores.prediction(predicted))];
+
+  const program = (
+    kernels: readonly Kernel[],
+    inputs: readonly string[],
+    outputs: readonly string[],
+  ): Program => ({
+    kernels,
+    inputs,
+    outputs,
+    flops: kernels.reduce((sum, k) => sum + flopsOf(k, batchSize), 0),
+  });
+  const outputs = ['loss', ...spec.metrics];
+  return deepFreeze({
+    batchSize,
+    panel,
+    featureCount: shape.features,
+    targetCount: shape.targets,
+    outputCount: output.features,
+    ...buffers.place(),
+    parameters,
+    parameterCount: parameters.reduce((sum, p) => sum + count(p.shape), 0),
+    programs: {
+      train: program(train, [INVERSE_ROWS, ...scalarNames], outputs),
+      evaluate: program(evaluate, [], outputs),
+      predict: program(predict, [], []),
+    },
+    prediction: predicted ?? network.value(output),
+  });
+}
+
+function buildGraph(spec: PlanSpec, shape: PlanShape, loss: LossKind): { graph: Graph; output: GraphNode } {
+  const graph = createGraph(shape.features);
+  const last = spec.model.layers.at(-1);
+  const end = spec.model.layers.reduce<GraphNode>(
+    (x, layer, i) => graph.node(layers.get(layer.kind).build(graph, x, layer, `layers.${i}`)),
+    graph.data,
+  );
+  // A final activation that is the loss's own link is computed with the loss.
+  const final = last === undefined ? null : layers.get(last.kind).activation(last);
+  const absorbed = loss.link !== null && final?.kind === loss.link && end.op === 'map';
+  return { graph, output: absorbed ? end.x : end };
+}
+
+function placeParameters(spec: PlanSpec, graph: Graph, buffers: BufferTable): ParameterInfo[] {
+  const place = (p: Parameter, name: string, region: 'parameters' | 'slots'): BufferId => {
+    const [units = 0, inputs] = p.shape;
+    // [units, inputs] is kept as [inputs, units]: the way forward reads it row by row.
+    return inputs === undefined
+      ? buffers.vector(name, units, region)
+      : buffers.matrix(name, inputs, units, region);
+  };
+  const slotNames = optimizers.get(spec.optimizer.kind).slots(spec.optimizer);
+  return graph.parameters.map((p) => ({
+    name: p.name,
+    shape: [...p.shape],
+    buffer: place(p, p.name, 'parameters'),
+    transposed: p.shape.length === 2,
+    slots: Object.fromEntries(slotNames.map((s) => [s, place(p, `${p.name}.${s}`, 'slots')])),
+    fanIn: p.fanIn,
+    fanOut: p.fanOut,
+    initializer: structuredClone(p.initializer),
+  }));
+}
+
+function createUpdate(spec: PlanSpec, parameter: (p: Parameter) => ParameterInfo): Update {
+  const optimizer = optimizers.get(spec.optimizer.kind);
+  const slotNames = optimizer.slots(spec.optimizer);
+  const extentOfParameter = (p: Parameter) => (p.shape.length === 2 ? 'full' : 'col');
+  const target = (buffer: BufferId | undefined, what: string) => {
+    if (buffer === undefined) throw new Error(`${spec.optimizer.kind}: no slot ${what}`);
+    return storeTo(buffer);
+  };
+  return {
+    outputs: (p, gradient) => {
+      const extent = extentOfParameter(p);
+      const { buffer, slots } = parameter(p);
+      const next = optimizer.update(
+        {
+          parameter: input('parameter', extent),
+          gradient,
+          slots: Object.fromEntries(slotNames.map((s) => [s, input(`slot.${s}`, extent)])),
+          scalars: Object.fromEntries(optimizer.scalarNames.map((s) => [s, input(`step.${s}`, 'scalar')])),
+        },
+        spec.optimizer,
+      );
+      const slotOutputs = Object.entries(next.slots).map(([s, expr]) => ({
+        expr,
+        target: target(slots[s], s),
+      }));
+      return [{ expr: next.parameter, target: storeTo(buffer) }, ...slotOutputs];
+    },
+    sources: (p) => {
+      const { buffer, slots } = parameter(p);
+      const seen = (id: BufferId): Source => ({ from: 'buffer', buffer: id, extent: extentOfParameter(p) });
+      return {
+        parameter: seen(buffer),
+        ...Object.fromEntries(Object.entries(slots).map(([s, id]) => [`slot.${s}`, seen(id)])),
+        ...Object.fromEntries(
+          optimizer.scalarNames.map((s, i) => [`step.${s}`, { from: 'stepInput', slot: i + 1 } as const]),
+        ),
+      };
+    },
+  };
+}
+
+/** Loss, metrics and prediction, all from the network's last value before the link. */
+function createScores(spec: PlanSpec, shape: PlanShape, loss: LossKind, net: Network) {
+  const outputs = net.output.features;
+  const y: Expr = loss.link === null ? Z : activations.get(loss.link).formula(Z, { kind: loss.link });
+  const rowLoss = loss.formula(Z, T, spec.loss, outputs);
+  const scores = [
+    { name: 'loss', expr: rowLoss },
+    ...spec.metrics.map((name) => ({ name, expr: metrics.get(name).formula(y, T, outputs) })),
+  ];
+  const targets = net.buffers.matrix('targets', 'batch', shape.targets);
+  const rows = scores.map((s) => net.buffers.vector(`rows.${s.name}`, 'batch'));
+  const z = full(net.value(net.output));
+  const columns: Dim = outputs;
+
+  const sums = lower(
+    {
+      label: 'sum scores',
+      rows: 1,
+      columns: 'batch',
+      sources: Object.fromEntries(
+        rows.map((buffer, i) => [`score${i}`, { from: 'buffer', buffer, extent: 'col' } as const]),
+      ),
+      outputs: rows.map((_, i) => ({
+        expr: rowSum(input(`score${i}`, 'col')),
+        target: { to: 'stepOutput', slot: i } as const,
+      })),
+    },
+    net.buffers,
+  );
+
+  /** With a buffer for it, the gradient of the mean loss is computed in the same kernels. */
+  const kernels = (cotangent: BufferId | null): Kernel[] => {
+    const wanted: Output[] = scores.map((s, i) => ({ expr: s.expr, target: storeTo(rows[i] ?? -1) }));
+    if (cotangent !== null) {
+      wanted.push({ expr: vjp(rowLoss, 'z', input(INVERSE_ROWS, 'scalar')), target: storeTo(cotangent) });
+    }
+    const sources = { z, t: full(targets), [INVERSE_ROWS]: { from: 'stepInput', slot: 0 } as const };
+    return [
+      { kind: 'gather', label: 'gather targets', table: 'targets', columns: shape.targets, out: targets },
+      ...lower({ label: spec.loss.kind, rows: 'batch', columns, sources, outputs: wanted }, net.buffers),
+      ...sums,
+    ];
+  };
+  const prediction = (target: BufferId): Kernel[] =>
+    lower(
+      {
+        label: 'prediction',
+        rows: 'batch',
+        columns,
+        sources: { z },
+        outputs: [{ expr: y, target: storeTo(target) }],
+      },
+      net.buffers,
+    );
+  return { kernels, prediction };
+}
+
+const count = (shape: readonly number[]): number => shape.reduce((product, n) => product * n, 1);
+
+function flopsOf(kernel: Kernel, batchSize: number): number {
+  if (kernel.kind !== 'gemm') return 0;
+  const size = (d: Dim): number => (d === 'batch' ? batchSize : d);
+  return 2 * size(kernel.m) * size(kernel.n) * size(kernel.k);
+}
+
+/** Shared parts are frozen once. */
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  Object.freeze(value);
+  for (const part of Object.values(value)) deepFreeze(part);
+  return value;
+}
