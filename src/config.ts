@@ -1,0 +1,127 @@
+// The only reader of the environment. Every setting is parsed once, at the start; a bad value stops the
+// start with one clear line each, and a secret's value is never part of such a line.
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { isKey } from './keys/key.ts';
+
+export interface Config {
+  readonly host: string;
+  /** 0 means any free port. */
+  readonly port: number;
+  /** Absent: an embedded Postgres in the data folder. */
+  readonly databaseUrl: string | undefined;
+  /** Absent: BullMQ runs on Postgres. */
+  readonly redisUrl: string | undefined;
+  /** Absolute. */
+  readonly dataDir: string;
+  readonly logLevel: LogLevel;
+  /** The client's key; for the server, the admin key to install. */
+  readonly apiKey: string | undefined;
+  /** HMAC secret for stored keys, to be shared by several API hosts. Absent: a file in the data folder. */
+  readonly keySecret: string | undefined;
+  /** Runs trained at the same time by one worker process. */
+  readonly workerSlots: number;
+  readonly engineBackend: 'wasm' | 'interpreter';
+  readonly leaseSeconds: number;
+  readonly reconcileSeconds: number;
+  readonly queuePrefix: string;
+}
+
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+const secretNames: ReadonlySet<string> = new Set(['DATABASE_URL', 'REDIS_URL', 'API_KEY', 'KEY_SECRET']);
+
+function wholeNumber(from: number, to: number, fallback: number) {
+  const expected = `a whole number from ${from} to ${to}`;
+  return z
+    .string()
+    .regex(/^\d{1,9}$/, expected)
+    .transform(Number)
+    .refine((n) => n >= from && n <= to, expected)
+    .default(fallback);
+}
+
+function urlOf(protocols: readonly string[], example: string) {
+  return z
+    .string()
+    .refine((text) => {
+      const url = URL.canParse(text) ? new URL(text) : null;
+      return url !== null && protocols.includes(url.protocol) && url.hostname !== '';
+    }, `a URL like ${example}`)
+    .optional();
+}
+
+const oneOf = <const T extends readonly string[]>(values: T, fallback: T[number]) =>
+  z.enum(values, `one of ${values.join(', ')}`).default(fallback);
+
+const environment = z.object({
+  HOST: z
+    .string()
+    .regex(/^[\w.:-]+$/, 'a host name or address')
+    .default('127.0.0.1'),
+  PORT: wholeNumber(0, 65535, 8080),
+  DATABASE_URL: urlOf(['postgres:', 'postgresql:'], 'postgres://user:password@host:5432/name'),
+  REDIS_URL: urlOf(['redis:', 'rediss:'], 'redis://host:6379'),
+  DATA_DIR: z.string().default('.trainyard'),
+  LOG_LEVEL: oneOf(logLevels, 'info'),
+  API_KEY: z.string().refine(isKey, 'a Trainyard key, ty_… as the service wrote it').optional(),
+  KEY_SECRET: z.string().min(32, 'at least 32 random characters').optional(),
+  WORKER_SLOTS: wholeNumber(1, 1024, availableParallelism()),
+  ENGINE_BACKEND: oneOf(['wasm', 'interpreter'], 'wasm'),
+  LEASE_SECONDS: wholeNumber(2, 3600, 15),
+  RECONCILE_SECONDS: wholeNumber(1, 3600, 5),
+  QUEUE_PREFIX: z
+    .string()
+    .regex(/^[a-z][a-z0-9_]{0,39}$/, 'up to 40 lower-case letters, digits and underscores, a letter first')
+    .default('trainyard'),
+});
+
+/** Thrown by `loadConfig`: `message` has one line for each bad value. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** Parses the settings. An empty value counts as absent; unknown names are ignored. Throws `ConfigError`. */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const given = Object.fromEntries(
+    Object.keys(environment.shape).map((name) => [name, env[name] === '' ? undefined : env[name]]),
+  );
+  const parsed = environment.safeParse(given);
+  if (!parsed.success) {
+    throw new ConfigError(describeIssues(parsed.error.issues, given));
+  }
+  const values = parsed.data;
+  return Object.freeze({
+    host: values.HOST,
+    port: values.PORT,
+    databaseUrl: values.DATABASE_URL,
+    redisUrl: values.REDIS_URL,
+    dataDir: resolve(values.DATA_DIR),
+    logLevel: values.LOG_LEVEL,
+    apiKey: values.API_KEY,
+    keySecret: values.KEY_SECRET,
+    workerSlots: values.WORKER_SLOTS,
+    engineBackend: values.ENGINE_BACKEND,
+    leaseSeconds: values.LEASE_SECONDS,
+    reconcileSeconds: values.RECONCILE_SECONDS,
+    queuePrefix: values.QUEUE_PREFIX,
+  });
+}
+
+/** One line per variable: a value that fails twice is still one mistake. */
+function describeIssues(
+  issues: readonly z.core.$ZodIssue[],
+  given: Readonly<Record<string, string | undefined>>,
+): string {
+  const lines = new Map<string, string>();
+  for (const issue of issues) {
+    const name = String(issue.path[0]);
+    const value = secretNames.has(name) ? 'its value' : JSON.stringify(given[name]);
+    if (!lines.has(name)) {
+      lines.set(name, `${name}: ${value} is not usable; it should be ${issue.message}.`);
+    }
+  }
+  return [...lines.values()].join('\n');
+}

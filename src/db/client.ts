@@ -1,0 +1,18 @@
+// The one way to a Prisma client. Only stores and this folder use it.
+import { PrismaPg } from '@prisma/adapter-pg';
+import { type Prisma, PrismaClient } from './generated/client.ts';
+
+export type Database = PrismaClient;
+/** What a store function takes when it must run inside its caller's transaction; a `Database` fits as well. */
+export type DatabaseTransaction = Prisma.TransactionClient;
+
+/** Connects lazily. A database that is away is an error after 5 s, not a wait. Close with `$disconnect()`. */
+export function createDatabase(url: string, { poolMax = 10 }: { poolMax?: number } = {}): Database {
+  const adapter = new PrismaPg(
+    { connectionString: url, max: poolMax, connectionTimeoutMillis: 5_000, keepAlive: true },
+    // An idle connection that breaks (a restarted database) is replaced by the pool; without a listener it
+    // would end the process.
+    { onPoolError: () => undefined, onConnectionError: () => undefined },
+  );
+  return new PrismaClient({ adapter });
+}
