@@ -6,14 +6,21 @@ const project = (name: string, extra: object = {}) => ({
   test: { name, include: [`test/${name}/**/*.test.ts`], ...extra },
 });
 
+const globalSetup = 'test/support/postgres.ts';
+
 export default defineConfig({
   test: {
     projects: [
       project('check', { testTimeout: 60_000 }),
       project('unit', { testTimeout: 60_000 }),
-      project('http', { testTimeout: 30_000, hookTimeout: 120_000 }),
-      project('flow', { testTimeout: 180_000, hookTimeout: 180_000, fileParallelism: false }),
-      project('flow-redis', { testTimeout: 180_000, hookTimeout: 180_000, fileParallelism: false }),
+      project('http', { globalSetup, testTimeout: 30_000, hookTimeout: 120_000 }),
+      project('flow', { testTimeout: 180_000, hookTimeout: 180_000, fileParallelism: false, globalSetup }),
+      project('flow-redis', {
+        testTimeout: 180_000,
+        hookTimeout: 180_000,
+        fileParallelism: false,
+        globalSetup,
+      }),
     ],
   },
 });

@@ -26,7 +26,7 @@ export interface StreamedEvent {
   readonly data: string;
 }
 
-/** Yields events until the consumer leaves, `signal` aborts, or the server cannot be reached. */
+/** Yields events until the consumer leaves, `signal` aborts, or the server has no more or stays away. */
 export async function* streamEvents(stream: EventStream): AsyncGenerator<StreamedEvent, void, undefined> {
   const { retryMs = 250, retryMsMax = 5_000, giveUpMs = 120_000, silenceMs = 60_000 } = stream;
   let lastEventId: string | null = null;
@@ -38,6 +38,7 @@ export async function* streamEvents(stream: EventStream): AsyncGenerator<Streame
     try {
       const response = await stream.open(lastEventId, signal);
       lastAnswerAt = performance.now();
+      if (response.status === 204) return; // by the standard: nothing more will ever come
       for await (const event of readEvents(response, connection, silenceMs)) {
         lastAnswerAt = performance.now();
         if (event.id !== undefined && isOld(event.id, lastEventId)) continue;

@@ -127,24 +127,28 @@ async function trainDigits(
   return followed;
 }
 
+/** The test rows again, raw and over HTTP this time. */
 async function showPredictions(api: Api, run: WireRun, terminal: Terminal): Promise<void> {
-  const rows = heldOutRows(readExampleSpec(), readBytes(exampleData())).slice(0, 4);
+  const rows = heldOutRows(readExampleSpec(), readBytes(exampleData()));
   const predictions = await api.predict(
     run.id,
     rows.map((row) => row.features),
   );
-  const captions = predictions.map(({ value }, i) => [
-    `predicted ${value}`,
-    `truth     ${rows[i]?.truth ?? ''}`,
+  const right = rows.filter((row, i) => row.truth === String(predictions[i]?.value)).length;
+  const shown = rows.slice(0, 4);
+  const captions = shown.map((row, i) => [
+    `predicted ${predictions[i]?.value ?? '–'}`,
+    `truth     ${row.truth}`,
   ]);
-  terminal.write('\nThe first four of those test rows:\n\n');
-  terminal.write(
-    `${drawImages(
-      rows.map((row) => row.pixels),
-      captions,
-      terminal.unicode,
-    ).join('\n')}\n\n`,
+  const images = drawImages(
+    shown.map((row) => row.pixels),
+    captions,
+    terminal.unicode,
   );
+  terminal.write(
+    `\n${right} of the ${rows.length} test rows are predicted right. The first four of them:\n\n`,
+  );
+  terminal.write(`${images.join('\n')}\n\n`);
 }
 
 async function saveWeights(api: Api, run: WireRun, folder: string, terminal: Terminal): Promise<void> {

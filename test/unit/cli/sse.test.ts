@@ -76,6 +76,16 @@ describe('streamEvents', () => {
     expect(events.map((event) => event.event)).toEqual(['status', 'done']);
   });
 
+  it('ends when the server says that nothing more will come', async () => {
+    let calls = 0;
+    const events = await collect((_request, response) => {
+      calls++;
+      if (calls === 1) return void response.end(eventText(1, 'status', {}));
+      response.writeHead(204).end();
+    });
+    expect(events.map((event) => event.id)).toEqual(['1']);
+  });
+
   it('gives the error on when another try is pointless', async () => {
     const refused = new Error('401');
     const stream = { retryable: (error: unknown) => error !== refused, open: () => Promise.reject(refused) };
