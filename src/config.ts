@@ -110,6 +110,26 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   });
 }
 
+/** This process's environment with the settings in it, as a child process's `loadConfig` reads them back. */
+export function childEnvironment(config: Config): NodeJS.ProcessEnv {
+  const settings: Record<keyof typeof environment.shape, string> = {
+    HOST: config.host,
+    PORT: String(config.port),
+    DATABASE_URL: config.databaseUrl ?? '',
+    REDIS_URL: config.redisUrl ?? '',
+    DATA_DIR: config.dataDir,
+    LOG_LEVEL: config.logLevel,
+    API_KEY: config.apiKey ?? '',
+    KEY_SECRET: config.keySecret ?? '',
+    WORKER_SLOTS: String(config.workerSlots),
+    ENGINE_BACKEND: config.engineBackend,
+    LEASE_SECONDS: String(config.leaseSeconds),
+    RECONCILE_SECONDS: String(config.reconcileSeconds),
+    QUEUE_PREFIX: config.queuePrefix,
+  };
+  return { ...process.env, ...settings };
+}
+
 /** One line per variable: a value that fails twice is still one mistake. */
 function describeIssues(
   issues: readonly z.core.$ZodIssue[],

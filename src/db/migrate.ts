@@ -8,7 +8,7 @@ import { packageRoot } from '../package-root.ts';
 import { withAdvisoryLock } from './advisory-lock.ts';
 import { withSchemaEngine } from './schema-engine.ts';
 
-interface Migration {
+export interface Migration {
   readonly name: string;
   readonly script: string;
 }
@@ -24,7 +24,7 @@ export async function migrate(url: string): Promise<string[]> {
 }
 
 /** The migrations this version was published with, oldest first. */
-async function readMigrations(): Promise<Migration[]> {
+export async function readMigrations(): Promise<Migration[]> {
   const folder = migrationsFolder();
   const entries = await readdir(folder, { withFileTypes: true });
   const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
