@@ -23,6 +23,7 @@ import {
   max,
   min,
   mul,
+  neg,
   select,
   sub,
 } from './expr.ts';
@@ -85,22 +86,18 @@ export function expandLog(x: Expr): Expr {
 }
 
 /**
- * tanh within a few ulp, odd, never beyond ±1, exactly ±1 from |x| = 9 on; tanh(NaN) = NaN.
- * A rational function of degree 13/6 (the coefficients are those of Eigen's ptanh); x itself where x³/3 rounds away.
+ * tanh within 2 ulp, odd, never beyond ±1, exactly ±1 from |x| = 9.02 on; tanh(NaN) = NaN, tanh(±0) = +0.
+ * Near 0 an odd polynomial (Cephes tanhf, S. Moshier), elsewhere 1 − 2/(e^2|x| + 1) with the sign put back.
  */
 export function expandTanh(x: Expr): Expr {
-  const clamped = min(9, max(-9, x));
-  const z = mul(clamped, clamped);
+  const size = abs(x);
+  const z = mul(x, x);
   const p = polynomial(
     z,
-    [
-      -2.76076847742355e-16, 2.00018790482477e-13, -8.60467152213735e-11, 5.12229709037114e-8,
-      1.48572235717979e-5, 6.37261928875436e-4, 4.89352455891786e-3,
-    ],
+    [-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1],
   );
-  const q = polynomial(z, [1.19825839466702e-6, 1.18534705686654e-4, 2.268434632439e-3, 4.89352518554385e-3]);
-  const y = min(1, max(-1, div(mul(clamped, p), q)));
-  return select(lt(abs(x), 0.0004), x, y);
+  const large = sub(1, div(2, add(expandExp(add(size, size)), 1)));
+  return select(lt(size, 0.625), add(mul(mul(p, z), x), x), select(lt(x, 0), neg(large), large));
 }
 
 interface LaneFunction {
