@@ -12,7 +12,7 @@ interface TrainOptions {
   data?: string;
   dataset?: string;
   name?: string;
-  set: string[];
+  set?: string[];
   detach?: boolean;
   json?: boolean;
 }
@@ -30,15 +30,14 @@ export function addTrain(program: Command, context: Context): void {
     .option(
       '--set <path=value>',
       'change a field of the spec, like training.epochs=5; may be repeated',
-      (change: string, changes: string[]) => [...changes, change],
-      [],
+      (change: string, changes: string[] = []) => [...changes, change],
     )
     .option('--detach', 'submit, print the run id, and leave')
     .addOption(jsonOption())
     .action(async (specPath: string, options: TrainOptions, command: Command) => {
       const { terminal } = context;
       const api = apiOf(command, context);
-      const spec = applyChanges(readSpec(specPath), options.set);
+      const spec = applyChanges(readSpec(specPath), options.set ?? []);
       if (options.name !== undefined) spec.name = options.name;
       await fillDataset(spec, options, api, terminal);
       const run = await api.createRun(spec);
