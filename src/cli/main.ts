@@ -1,7 +1,7 @@
 #!/usr/bin/env node
+import { packageVersion } from '../package-root.ts';
 // Entry of the `trainyard` command.
 import { exitCodes } from './failure.ts';
-import { packageVersion } from './package-version.ts';
 import { runProgram } from './program.ts';
 import { processTerminal } from './terminal.ts';
 

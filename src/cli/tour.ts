@@ -10,7 +10,7 @@ import { type Api, createApi } from './api.ts';
 import { readConfig } from './commands/up.ts';
 import { saveWhole } from './commands/weights.ts';
 import { drawImages } from './digit-image.ts';
-import { CliFailure, type ExitCode, exitCodes } from './failure.ts';
+import { type ExitCode, exitCodes } from './failure.ts';
 import { followRun } from './follow.ts';
 import { heldOutRows } from './held-out.ts';
 import { isPortFree } from './port.ts';
@@ -38,21 +38,32 @@ export async function runQuickstart(tour: Tour): Promise<ExitCode> {
   const config = readConfig(tour.env);
   const logPath = join(config.dataDir, 'quickstart.log');
   let service: Service | undefined;
+  // A Ctrl-C while something starts takes effect when it has started: nothing may be left half-way.
+  const leaving = { now: false };
+  const letGo = terminal.onInterrupt(() => {
+    leaving.now = true;
+  });
   try {
     terminal.note('\nTrainyard quickstart: learn to read handwritten digits\n\n');
     service = await openService(tour, steps, logPath);
-    const { exitCode, run } = await trainDigits(service.api, terminal, steps);
+    const submitted = leaving.now ? null : await submitDigits(service.api, steps);
+    letGo();
+    if (leaving.now || submitted === null) return exitCodes.stoppedWatching;
+    terminal.note('\n');
+    const { exitCode, run } = await followRun({ api: service.api, run: submitted, terminal });
     if (exitCode === exitCodes.succeeded) {
+      showAccuracy(run, terminal);
       await showPredictions(service.api, run, terminal);
       await saveWeights(service.api, run, join(config.dataDir, 'quickstart'), terminal);
       terminal.write(nextSteps);
     }
     return exitCode;
   } catch (error) {
-    const text = error instanceof CliFailure ? error.message : String(error);
+    const text = error instanceof Error ? error.message : String(error);
     terminal.note(`\n${text}\nMore about it: ${shortPath(logPath)}\n`);
     return exitCodes.failed;
   } finally {
+    letGo();
     await service?.stop();
   }
 }
@@ -101,30 +112,24 @@ async function openService({ env }: Tour, steps: Steps, logPath: string): Promis
   };
 }
 
-async function trainDigits(
-  api: Api,
-  terminal: Terminal,
-  steps: Steps,
-): Promise<{ exitCode: ExitCode; run: WireRun }> {
+async function submitDigits(api: Api, steps: Steps): Promise<WireRun> {
   const dataset = await steps.run(
     'Uploading examples/data/digits.csv',
     () => api.uploadDataset(new Uint8Array(readBytes(exampleData())), 'digits.csv'),
     ({ rowCount, columns }) => `${rowCount} rows, ${columns.length} columns`,
   );
-  const run = await steps.run(
+  return steps.run(
     'Submitting examples/digits.json',
     () => api.createRun(applyChanges(readExampleSpec(), [`data.dataset=${dataset.id}`])),
-    ({ id }) => `run ${id}`,
+    ({ id }) => id,
   );
-  terminal.note('\n');
-  const followed = await followRun({ api, run, terminal });
-  const accuracy = followed.run.results?.testAccuracy;
-  if (typeof accuracy === 'number') {
-    terminal.write(
-      `\nHeld-out accuracy: ${formatNumber(accuracy * 100)} % of the test rows, which no step ever saw.\n`,
-    );
-  }
-  return followed;
+}
+
+function showAccuracy(run: WireRun, terminal: Terminal): void {
+  const accuracy = run.results?.testAccuracy;
+  if (typeof accuracy !== 'number') return;
+  const percent = formatNumber(accuracy * 100);
+  terminal.write(`\nHeld-out accuracy: ${percent} %, on test rows that no training step saw.\n`);
 }
 
 /** The test rows again, raw and over HTTP this time. */
