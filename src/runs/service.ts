@@ -1,0 +1,105 @@
+// Submitting and stopping runs. A run is checked against its dataset before anything is written, written
+// together with its first event and its idempotency row, and only then announced.
+import { v7 as uuidv7 } from 'uuid';
+import { getDatasetShape } from '../datasets/store.ts';
+import type { Database } from '../db/client.ts';
+import { checkSpec } from '../engine/check.ts';
+import { defaultLimits } from '../engine/limits.ts';
+import { resolveTask } from '../engine/resolve.ts';
+import type { EngineSpec } from '../engine/spec.ts';
+import { notFound, problem } from '../errors.ts';
+import { canonicalJson, sha256Hex } from '../idempotency/canonical-json.ts';
+import { claimKey, type StoredAnswer, storeAnswer } from '../idempotency/store.ts';
+import type { Log } from '../log.ts';
+import type { TicketQueue } from '../queue/queue.ts';
+import { requestCancel } from './control-store.ts';
+import { appendEvents } from './events-store.ts';
+import type { Run, RunRequest } from './schema.ts';
+import { getRun, insertRun, unknownDataset } from './store.ts';
+import { issueTickets } from './tickets.ts';
+
+export interface RunDeps {
+  readonly db: Database;
+  readonly queue: TicketQueue;
+  readonly log: Log;
+}
+
+/** The request with every default filled in. Throws a 422 that names each mistake. */
+export async function validateRun(db: Database, projectId: string, request: RunRequest): Promise<RunRequest> {
+  const dataset = await getDatasetShape(db, projectId, request.data.dataset);
+  if (dataset === null) throw unknownDataset();
+  const spec = specOf(request);
+  const issues = checkSpec(spec, dataset, defaultLimits);
+  if (issues.length > 0) throw invalidSpec(issues);
+  const resolved = resolveTask(spec, dataset.columns);
+  if ('issues' in resolved) throw invalidSpec(resolved.issues);
+  const { loss, metrics } = resolved.spec;
+  // Features stay as given: "all the other columns" says more than their names.
+  return { ...request, loss, metrics };
+}
+
+/** 201 and the run; the stored answer again for a repeated key. */
+export async function createRun(
+  { db, queue, log }: RunDeps,
+  projectId: string,
+  request: RunRequest,
+  idempotencyKey: string | null,
+): Promise<StoredAnswer & { replayed: boolean }> {
+  const keyed =
+    idempotencyKey === null
+      ? null
+      : {
+          projectId,
+          key: idempotencyKey,
+          route: 'POST /v1/runs',
+          bodySha256: sha256Hex(canonicalJson(request)),
+        };
+  // A repeated request is answered even if it could not be accepted any more.
+  const earlier = keyed && (await db.$transaction((tx) => claimKey(tx, keyed)));
+  if (earlier) return { ...earlier, replayed: true };
+  const resolved = await validateRun(db, projectId, request);
+  const id = uuidv7();
+  const answer = await db.$transaction(async (tx) => {
+    const stored = keyed && (await claimKey(tx, keyed));
+    if (stored) return { ...stored, replayed: true };
+    const { name, tags, metadata } = resolved;
+    const spec = specOf(resolved);
+    await insertRun(tx, {
+      id,
+      projectId,
+      name,
+      tags,
+      metadata,
+      spec,
+      specSha256: sha256Hex(canonicalJson(spec)),
+    });
+    await appendEvents(tx, id, [{ type: 'status', data: { status: 'queued' } }]);
+    const created = { status: 201, response: await getRun(tx, projectId, id), location: `/v1/runs/${id}` };
+    if (keyed) await storeAnswer(tx, keyed, created);
+    return { ...created, replayed: false };
+  });
+  // The run is there; that its ticket may be late is nothing the client has to wait for.
+  if (!answer.replayed) void issueTickets({ db, queue, log }, [{ runId: id, fence: 0 }]);
+  return answer;
+}
+
+/** The run as it is then. Throws 404 and 409. */
+export async function cancelRun(db: Database, projectId: string, id: string): Promise<Run> {
+  const result = await requestCancel(db, projectId, id);
+  if (result.outcome === 'notFound') throw notFound('run');
+  if (result.outcome === 'illegalTransition') {
+    throw problem('illegal-transition', `The run has ${result.run.status} already.`);
+  }
+  return getRun(db, projectId, id);
+}
+
+/** The engine's part of a request. */
+function specOf(request: RunRequest): EngineSpec {
+  const { name: _name, tags: _tags, metadata: _metadata, ...spec } = request;
+  return spec;
+}
+
+function invalidSpec(errors: readonly { pointer: string; detail: string }[]) {
+  const count = errors.length === 1 ? 'There is a mistake' : `There are ${errors.length} mistakes`;
+  return problem('invalid-spec', `${count} in the spec.`, { errors });
+}

@@ -1,0 +1,214 @@
+// Runs as the HTTP side reads and writes them. Status changes are control-store's and lease-store's.
+import type { Database, DatabaseTransaction } from '../db/client.ts';
+import { Prisma } from '../db/generated/client.ts';
+import type { EngineSpec } from '../engine/spec.ts';
+import { notFound, problem } from '../errors.ts';
+import { decodeCursor } from '../http/cursor.ts';
+import { rememberDeletion, wasDeleted } from '../idempotency/store.ts';
+import type { ListQuery, Run, RunEvent, RunListItem } from './schema.ts';
+import { isTerminal, terminalStatuses } from './status.ts';
+
+/** A list row: everything but the spec. */
+const listColumns = {
+  id: true,
+  name: true,
+  tags: true,
+  metadata: true,
+  status: true,
+  stopReason: true,
+  failure: true,
+  epoch: true,
+  epochsPlanned: true,
+  bestEpoch: true,
+  results: true,
+  weightsSha256: true,
+  createdAt: true,
+  startedAt: true,
+  finishedAt: true,
+} as const satisfies Prisma.RunSelect;
+
+const runColumns = { ...listColumns, spec: true } as const satisfies Prisma.RunSelect;
+
+type ListRow = Prisma.RunGetPayload<{ select: typeof listColumns }>;
+type RunRow = Prisma.RunGetPayload<{ select: typeof runColumns }>;
+
+// The JSON columns are written by this service alone, from values of these very types.
+export function toListItem({ epochsPlanned, ...row }: ListRow): RunListItem {
+  return {
+    ...row,
+    metadata: row.metadata as RunListItem['metadata'],
+    failure: row.failure as RunListItem['failure'],
+    results: row.results as RunListItem['results'],
+    epochs: epochsPlanned,
+    createdAt: row.createdAt.toISOString(),
+    startedAt: row.startedAt?.toISOString() ?? null,
+    finishedAt: row.finishedAt?.toISOString() ?? null,
+  };
+}
+
+function toRun({ spec, ...row }: RunRow): Run {
+  return { ...toListItem(row), spec: spec as unknown as EngineSpec };
+}
+
+export interface NewRun {
+  readonly id: string;
+  readonly projectId: string;
+  readonly name: string;
+  readonly tags: string[];
+  readonly metadata: Record<string, string>;
+  readonly spec: EngineSpec;
+  readonly specSha256: string;
+}
+
+/** Throws 422 when the dataset was deleted since the spec was checked. */
+export async function insertRun(tx: DatabaseTransaction, run: NewRun): Promise<void> {
+  const data = {
+    ...run,
+    spec: run.spec as unknown as Prisma.InputJsonObject,
+    datasetId: run.spec.data.dataset,
+    epochsPlanned: run.spec.training.epochs,
+  };
+  try {
+    await tx.run.create({ data, select: { id: true } });
+  } catch (error) {
+    const isGone = error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2003';
+    throw isGone ? unknownDataset() : error;
+  }
+}
+
+export function unknownDataset() {
+  const errors = [{ pointer: '#/data/dataset', detail: 'there is no such dataset' }];
+  return problem('invalid-spec', 'There is a mistake in the spec.', { errors });
+}
+
+/** Throws 404 for anything outside the project. */
+export async function getRun(db: DatabaseTransaction, projectId: string, id: string): Promise<Run> {
+  const row = await db.run.findFirst({ where: { id, projectId }, select: runColumns });
+  if (row === null) throw notFound('run');
+  return toRun(row);
+}
+
+/** The run's place in its life, for routes that need no more. Throws 404. */
+export async function getRunProgress(db: DatabaseTransaction, projectId: string, id: string) {
+  const select = { name: true, status: true, epoch: true, eventSequence: true } as const;
+  const row = await db.run.findFirst({ where: { id, projectId }, select });
+  if (row === null) throw notFound('run');
+  return { ...row, ended: isTerminal(row.status) };
+}
+
+/** At most `limit + 1` rows: one more than the page where there is a next one. */
+export async function listRuns(
+  db: DatabaseTransaction,
+  projectId: string,
+  query: ListQuery,
+): Promise<ListRow[]> {
+  const { limit, cursor, status, name, tag, metadata, sort } = query;
+  const direction = sort === 'created' ? 'asc' : 'desc';
+  const beyond = direction === 'asc' ? 'gt' : 'lt';
+  const after = cursor === undefined ? null : decodeCursor(cursor);
+  const colon = metadata?.indexOf(':') ?? -1;
+  return db.run.findMany({
+    select: listColumns,
+    where: {
+      projectId,
+      ...(status === undefined ? {} : { status }),
+      ...(name === undefined ? {} : { name }),
+      ...(tag === undefined ? {} : { tags: { has: tag } }),
+      ...(metadata === undefined
+        ? {}
+        : { metadata: { path: [metadata.slice(0, colon)], equals: metadata.slice(colon + 1) } }),
+      ...(after === null
+        ? {}
+        : {
+            OR: [
+              { createdAt: { [beyond]: after.createdAt } },
+              { createdAt: after.createdAt, id: { [beyond]: after.id } },
+            ],
+          }),
+    },
+    orderBy: [{ createdAt: direction }, { id: direction }],
+    take: limit + 1,
+  });
+}
+
+/** Deleting what was deleted within the last day is answered like the first time. Throws 404 and 409. */
+export async function deleteRun(db: Database, projectId: string, id: string): Promise<void> {
+  await db.$transaction(async (tx) => {
+    const { count } = await tx.run.deleteMany({
+      where: { id, projectId, status: { in: [...terminalStatuses] } },
+    });
+    if (count > 0) return rememberDeletion(tx, projectId, 'run', id);
+    if (await wasDeleted(tx, projectId, 'run', id)) return;
+    const { status } = await getRunProgress(tx, projectId, id);
+    throw problem(
+      'illegal-transition',
+      `The run is ${status}; cancel it and wait for its end before deleting it.`,
+    );
+  });
+}
+
+/** Events after a sequence number, in order. */
+export async function listEvents(
+  db: DatabaseTransaction,
+  runId: string,
+  after: number,
+  count: number,
+): Promise<RunEvent[]> {
+  const rows = await db.runEvent.findMany({
+    where: { runId, sequence: { gt: after } },
+    orderBy: { sequence: 'asc' },
+    take: count,
+    select: { sequence: true, type: true, data: true, createdAt: true },
+  });
+  return rows.map((row) => ({ ...row, createdAt: row.createdAt.toISOString() }) as RunEvent);
+}
+
+export interface EpochRow {
+  readonly epoch: number;
+  readonly metrics: Readonly<Record<string, number | null>>;
+  readonly diverged: boolean;
+}
+
+export async function listEpochs(
+  db: DatabaseTransaction,
+  runId: string,
+  fromEpoch: number,
+): Promise<EpochRow[]> {
+  const rows = await db.epoch.findMany({
+    where: { runId, epoch: { gte: fromEpoch } },
+    orderBy: { epoch: 'asc' },
+    select: { epoch: true, metrics: true, diverged: true },
+  });
+  return rows.map((row) => ({ ...row, metrics: row.metrics as EpochRow['metrics'] }));
+}
+
+export interface CheckpointInfo {
+  readonly runId: string;
+  readonly role: 'best' | 'latest';
+  readonly epoch: number;
+  readonly sha256: string;
+  readonly byteLength: number;
+}
+
+/** Without the bytes. */
+export async function findCheckpoint(
+  db: DatabaseTransaction,
+  runId: string,
+  role: CheckpointInfo['role'],
+): Promise<CheckpointInfo | null> {
+  const select = { runId: true, role: true, epoch: true, sha256: true, byteLength: true } as const;
+  return db.checkpoint.findUnique({ where: { runId_role: { runId, role } }, select });
+}
+
+/** A piece of a checkpoint's bytes, or null when it has been replaced or deleted since it was found. */
+export async function readCheckpoint(
+  db: DatabaseTransaction,
+  { runId, role, sha256 }: CheckpointInfo,
+  start: number,
+  end: number,
+): Promise<Uint8Array | null> {
+  const rows = await db.$queryRaw<{ piece: Uint8Array }[]>`
+    SELECT substring(bytes FROM ${start + 1}::int FOR ${end - start}::int) AS piece FROM "Checkpoint"
+    WHERE "runId" = ${runId}::uuid AND role = ${role}::"CheckpointRole" AND sha256 = ${sha256}`;
+  return rows[0]?.piece ?? null;
+}
