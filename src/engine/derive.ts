@@ -42,23 +42,16 @@ function topologicalOrder(root: Expr): Expr[] {
   return order;
 }
 
-/** Floats through which the input acts; a stop, a comparison or an integer cuts the way. */
+/** Nodes through which the input acts; a stop or a comparison cuts the way. */
 function dependents(order: readonly Expr[], inputName: string): ReadonlySet<Expr> {
   const found = new Set<Expr>();
   for (const e of order) {
-    if (
-      e.op === 'input'
-        ? e.name === inputName
-        : e.op !== 'stop' && laneTypePasses(e) && throughOperand(e, found)
-    ) {
-      found.add(e);
-    }
+    const cut = e.op === 'stop' || laneType(e) === 'mask';
+    const acts = e.op === 'input' ? e.name === inputName : operands(e).some((o) => found.has(o));
+    if (acts && !cut) found.add(e);
   }
   return found;
 }
-
-const laneTypePasses = (e: Expr): boolean => laneType(e) === 'f32';
-const throughOperand = (e: Expr, found: ReadonlySet<Expr>): boolean => operands(e).some((o) => found.has(o));
 
 /** Sums a gradient over the directions in which `to` was broadcast to become `from`. */
 function unbroadcast(gradient: Expr, from: Extent, to: Extent): Expr {
