@@ -22,7 +22,7 @@ export type BufferId = number;
 /**
  * `matrix`: panel-major, element (r, c) at ((c / panel | 0) · capacityRows + r) · panel + c % panel, columns padded
  * to whole panels. `vector`: contiguous, padded to 16 floats. What lies in padding is unspecified but finite at
- * start. `offset` is in bytes from the arena's start, a multiple of 64.
+ * start; rows of a 'batch' dimension beyond the current step's are left as they are. `offset` is in bytes from the arena's start, a multiple of 64.
  */
 export interface BufferInfo {
   readonly id: BufferId;

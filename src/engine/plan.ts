@@ -23,7 +23,7 @@ import type { Output } from './lower.ts';
 import { lower } from './lower.ts';
 
 /** A kind's part of the spec: its name and whatever its schema says. */
-type KindSpec = { readonly kind: string };
+type KindSpec = { readonly kind: string; readonly [field: string]: unknown };
 
 /** What of a run's spec decides the plan. */
 export interface PlanSpec {

@@ -1,0 +1,105 @@
+/**
+ * Runs a plan as WebAssembly. One memory holds, one after another: the plan's arena and scratch, the resident tables,
+ * and the tables of the current call. Compiled code checks nothing, so everything is checked here first.
+ */
+import type { BufferInfo, CreateExecutor, Plan, Program } from '../../kernels.ts';
+import { checkBatch, checkData } from '../batch.ts';
+import type { ProgramFunction } from './module.ts';
+import { emitModule } from './module.ts';
+import { Instance, Memory, Module } from './runtime.ts';
+
+const PAGE_BYTES = 65536;
+const PAGES_MAX = 65536;
+const ALIGNMENT = 64;
+const FLOAT_BYTES = 4;
+
+/** Throws RangeError where plan and data do not fit into 4 GiB. */
+export const createWasm: CreateExecutor = (plan, data, stepsMax) => {
+  checkData(plan, data);
+  const { bytes, memoryBytes } = emitModule(plan);
+  const regions = placeTables(plan, data, stepsMax, memoryBytes);
+  const pages = Math.max(1, Math.ceil(regions.end / PAGE_BYTES));
+  if (pages > PAGES_MAX) throw new RangeError(`${regions.end} bytes of memory wanted, at most 4 GiB`);
+  const memory = new Memory({ initial: pages, maximum: pages });
+  const instance = new Instance(new Module(bytes), { env: { memory } });
+  const floats = new Float32Array(memory.buffer);
+  const ints = new Int32Array(memory.buffer);
+  floats.set(data.features, regions.features / FLOAT_BYTES);
+  floats.set(data.targets, regions.targets / FLOAT_BYTES);
+
+  const bufferOf = (id: number): BufferInfo => {
+    const found = plan.buffers[id];
+    if (found === undefined) throw new RangeError(`no buffer ${id}`);
+    return found;
+  };
+
+  return {
+    backend: 'wasm',
+    run(program, batch) {
+      checkBatch(plan, program, batch, { rows: data.rows, stepsMax });
+      const steps = batch.rows.length;
+      ints.set(batch.indices, regions.indices / FLOAT_BYTES);
+      ints.set(batch.rows, regions.rows / FLOAT_BYTES);
+      floats.set(batch.inputs, regions.inputs / FLOAT_BYTES);
+      const run = instance.exports[program] as ProgramFunction;
+      const { indices, rows, inputs, outputs, features, targets } = regions;
+      run(steps, indices, rows, inputs, outputs, features, targets);
+      const first = outputs / FLOAT_BYTES;
+      return floats.slice(first, first + steps * plan.programs[program].outputs.length);
+    },
+    read(id) {
+      const b = bufferOf(id);
+      const { rows, columns } = logicalShape(plan, b);
+      const out = new Float32Array(rows * columns);
+      eachRun(plan, b, (at, from, count) => out.set(floats.subarray(at, at + count), from));
+      return out;
+    },
+    write(id, values) {
+      const b = bufferOf(id);
+      const { rows, columns } = logicalShape(plan, b);
+      if (values.length !== rows * columns) {
+        throw new RangeError(`${values.length} values for a buffer of ${rows * columns}`);
+      }
+      eachRun(plan, b, (at, from, count) => floats.set(values.subarray(from, from + count), at));
+    },
+    // The memory goes with the executor.
+    dispose() {},
+  };
+};
+
+const logicalShape = (plan: Plan, b: BufferInfo): { rows: number; columns: number } => ({
+  rows: b.capacityRows,
+  columns: b.columns === 'batch' ? plan.batchSize : b.columns,
+});
+
+/** Contiguous runs of a buffer: where each lies in memory and in row-major order, in floats, and how long it is. */
+function eachRun(plan: Plan, b: BufferInfo, visit: (at: number, from: number, count: number) => void): void {
+  const { rows, columns } = logicalShape(plan, b);
+  const base = b.offset / FLOAT_BYTES;
+  // A vector is one run, whatever the panel.
+  const width = b.kind === 'vector' ? Math.max(columns, 1) : plan.panel;
+  for (let first = 0; first < columns; first += width) {
+    const panelStart = base + (first / width) * rows * width;
+    const count = Math.min(width, columns - first);
+    for (let r = 0; r < rows; r++) visit(panelStart + r * width, r * columns + first, count);
+  }
+}
+
+function placeTables(plan: Plan, data: Parameters<CreateExecutor>[1], stepsMax: number, planBytes: number) {
+  let end = planBytes;
+  const place = (count: number): number => {
+    const at = Math.ceil(end / ALIGNMENT) * ALIGNMENT;
+    end = at + count * FLOAT_BYTES;
+    return at;
+  };
+  const widest = (of: (p: Program) => number): number => Math.max(...Object.values(plan.programs).map(of));
+  const tables = {
+    features: place(data.features.length),
+    targets: place(data.targets.length),
+    indices: place(stepsMax * plan.batchSize),
+    rows: place(stepsMax),
+    inputs: place(stepsMax * widest((p) => p.inputs.length)),
+    outputs: place(stepsMax * widest((p) => p.outputs.length)),
+  };
+  return { ...tables, end };
+}

@@ -1,0 +1,55 @@
+/** Gather kernels: rows of a row-major table into panels, four floats at a time. */
+import type { GatherKernel } from '../../kernels.ts';
+import type { Func } from './assembler.ts';
+import { advance, countUp, repeat } from './loops.ts';
+import type { Target } from './target.ts';
+import { bufferOf, FLOAT_BYTES, panelBytes, rowBytes, VECTOR_BYTES, VECTOR_LANES } from './target.ts';
+
+export function emitGather(target: Target, kernel: GatherKernel): Func {
+  return target.module.func(0, (code) => {
+    const out = bufferOf(target, kernel.out);
+    const { columns } = kernel;
+    const { panel } = target.plan;
+    const index = code.local('i32');
+    const line = code.local('i32');
+    const from = code.local('i32');
+    const to = code.local('i32');
+    const r = code.local('i32');
+
+    const copy = (op: 'v128' | 'f32', bytes: number): void => {
+      code.get(to);
+      code.get(from);
+      code.memory(`${op}.load`, bytes);
+      code.memory(`${op}.store`, out.offset + bytes);
+    };
+    const copyColumns = (count: number): void => {
+      const vectors = Math.floor(count / VECTOR_LANES);
+      for (let v = 0; v < vectors; v++) copy('v128', v * VECTOR_BYTES);
+      for (let c = vectors * VECTOR_LANES; c < count; c++) copy('f32', c * FLOAT_BYTES);
+    };
+
+    code.getGlobal(target.step.indices);
+    code.set(index);
+    code.i32(0);
+    code.set(line);
+    countUp(code, r, { from: 0, by: 1, limit: () => code.getGlobal(target.step.rows) }, () => {
+      code.getGlobal(target.step[kernel.table]);
+      code.get(index);
+      code.memory('i32.load', 0);
+      code.i32(columns * FLOAT_BYTES);
+      code.op('i32.mul');
+      code.op('i32.add');
+      code.set(from);
+      code.get(line);
+      code.set(to);
+      repeat(code, Math.floor(columns / panel), () => {
+        copyColumns(panel);
+        advance(code, from, rowBytes(target));
+        advance(code, to, panelBytes(target, out));
+      });
+      copyColumns(columns % panel);
+      advance(code, line, rowBytes(target));
+      advance(code, index, FLOAT_BYTES);
+    });
+  });
+}

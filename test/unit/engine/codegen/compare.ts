@@ -1,0 +1,120 @@
+/** Runs one plan on two back ends and compares every buffer's bits. */
+import { expect } from 'vitest';
+import type { BufferTable } from '../../../../src/engine/buffers.ts';
+import { createBufferTable } from '../../../../src/engine/buffers.ts';
+import { createInterpreter } from '../../../../src/engine/codegen/interpreter.ts';
+import { createWasm } from '../../../../src/engine/codegen/wasm/executor.ts';
+import type {
+  BufferId,
+  Executor,
+  Kernel,
+  Plan,
+  ProgramName,
+  ResidentData,
+  StepBatch,
+} from '../../../../src/engine/kernels.ts';
+import { stream } from '../../../../src/engine/random.ts';
+
+const CANONICAL_NAN = 0x7fc00000;
+
+/** The bits of floats; every NaN counts as the same. */
+export function bitsOf(values: Float32Array): Int32Array {
+  const bits = new Int32Array(values.slice().buffer);
+  for (const [i, v] of values.entries()) if (Number.isNaN(v)) bits[i] = CANONICAL_NAN;
+  return bits;
+}
+
+export function expectSameBits(actual: Float32Array, expected: Float32Array, what: string): void {
+  const a = bitsOf(actual);
+  const b = bitsOf(expected);
+  expect(a.length, what).toBe(b.length);
+  const at = a.findIndex((bits, i) => bits !== b[i]);
+  if (at >= 0) expect.fail(`${what}[${at}]: ${actual[at]} instead of ${expected[at]}`);
+}
+
+export const normals = (count: number, name: string): Float32Array => {
+  const random = stream(7, name);
+  return Float32Array.from({ length: count }, () => random.normal());
+};
+
+/** Floats of each buffer as back ends read and write it. */
+export const lengthOf = (plan: Plan, id: BufferId): number => {
+  const b = plan.buffers[id];
+  if (b === undefined) throw new Error(`no buffer ${id}`);
+  return b.capacityRows * (b.columns === 'batch' ? plan.batchSize : b.columns);
+};
+
+export interface HandMade {
+  readonly batchSize: number;
+  readonly panel?: number;
+  readonly stepInputs?: readonly string[];
+  readonly stepOutputs?: readonly string[];
+  /** Columns of the two resident tables. */
+  readonly featureCount?: number;
+  readonly targetCount?: number;
+  kernels(buffers: BufferTable): readonly Kernel[];
+}
+
+/** A plan of nothing but the given kernels. */
+export function planOf(at: HandMade): Plan {
+  const { batchSize, panel = 16, stepInputs = [], stepOutputs = [], featureCount = 1, targetCount = 1 } = at;
+  const buffers = createBufferTable(batchSize, panel);
+  const kernels = at.kernels(buffers);
+  const empty = { kernels: [], inputs: [], outputs: [], flops: 0 };
+  return {
+    batchSize,
+    panel,
+    featureCount,
+    targetCount,
+    outputCount: 1,
+    ...buffers.place(),
+    parameters: [],
+    parameterCount: 0,
+    programs: {
+      train: { kernels, inputs: stepInputs, outputs: stepOutputs, flops: 0 },
+      evaluate: empty,
+      predict: empty,
+    },
+    prediction: 0,
+  };
+}
+
+const noData = (plan: Plan, rows: number): ResidentData => ({
+  rows,
+  features: normals(rows * plan.featureCount, 'features'),
+  targets: normals(rows * plan.targetCount, 'targets'),
+});
+
+export interface Setting {
+  readonly program?: ProgramName;
+  readonly batch: StepBatch;
+  readonly data?: ResidentData;
+  /** Starting values by buffer; random normals otherwise. */
+  readonly values?: (name: string, length: number) => Float32Array | null;
+}
+
+/** Runs both back ends from the same state; returns the interpreter's executor after the comparison. */
+export function expectSameRun(plan: Plan, at: Setting): Executor {
+  const { program = 'train', batch } = at;
+  const data = at.data ?? noData(plan, plan.batchSize);
+  const stepsMax = Math.max(1, batch.rows.length);
+  const oracle = createInterpreter(plan, data, stepsMax);
+  const compiled = createWasm(plan, data, stepsMax);
+  for (const b of plan.buffers) {
+    const length = lengthOf(plan, b.id);
+    const values = at.values?.(b.name, length) ?? normals(length, b.name);
+    oracle.write(b.id, values);
+    compiled.write(b.id, values);
+  }
+  expectSameBits(compiled.run(program, batch), oracle.run(program, batch), 'step outputs');
+  for (const b of plan.buffers) expectSameBits(compiled.read(b.id), oracle.read(b.id), b.name);
+  compiled.dispose();
+  return oracle;
+}
+
+/** One step over the first rows of the data. */
+export const oneStep = (rows: number, inputs: readonly number[] = []): StepBatch => ({
+  indices: Int32Array.from({ length: rows }, (_, i) => i),
+  rows: Int32Array.of(rows),
+  inputs: Float32Array.from(inputs),
+});
