@@ -1,6 +1,6 @@
 // What a person reads about a run: how it ended, its numbers by part, its confusion matrix.
 import { formatDuration, formatNumber, formatTable, formatTime, safeText, spacedWords } from './text.ts';
-import { confusionSchema, type WireRun } from './wire.ts';
+import type { WireRun } from './wire.ts';
 
 const finalStatuses: ReadonlySet<string> = new Set(['succeeded', 'failed', 'cancelled']);
 
@@ -20,14 +20,14 @@ export function describeEnd(run: WireRun): string {
   const best = run.bestEpoch === null || run.bestEpoch === run.epoch ? '' : `, best epoch ${run.bestEpoch}`;
   const took = secondsBetween(run.startedAt, run.finishedAt);
   const time = took === null ? '' : `, ${formatDuration(took)}`;
-  return `${safeText(run.name)}: ${describeStatus(run)}, ${epochs} epochs${best}${time}`;
+  const why = run.failure ? `: ${safeText(run.failure.detail)}` : '';
+  return `${safeText(run.name)}: ${describeStatus(run)}, ${epochs} epochs${best}${time}${why}`;
 }
 
 /** Final numbers as a table of parts: `test  loss 0.08  accuracy 0.98`. Empty before the end. */
 export function resultLines(run: WireRun): string[] {
   const parts = new Map<string, [string, number | null][]>();
-  for (const [name, value] of Object.entries(run.results ?? {})) {
-    if (typeof value !== 'number' && value !== null) continue;
+  for (const [name, value] of Object.entries(run.results?.metrics ?? {})) {
     const part = /^(training|validation|test)(?=[A-Z])/.exec(name)?.[1] ?? 'training';
     const metric = name.startsWith(part) && name !== part ? name.slice(part.length) : name;
     const short = metric.charAt(0).toLowerCase() + metric.slice(1);
@@ -46,8 +46,7 @@ export function resultLines(run: WireRun): string[] {
 
 /** Rows are the truth, columns the prediction. Left out when wider than `columns`. */
 export function confusionLines(run: WireRun, columns: number): string[] {
-  const found = Object.values(run.results ?? {}).map((value) => confusionSchema.safeParse(value).data);
-  const confusion = found.find((value) => value !== undefined);
+  const confusion = run.results?.confusion;
   if (!confusion) return [];
   const labels = confusion.labels.map(safeText);
   const rows = confusion.counts.map((counts, i) => [
@@ -68,7 +67,7 @@ export function runLines(run: WireRun, columns: number): string[] {
   const facts: [string, string | null][] = [
     ['run', run.id],
     ['status', describeStatus(run)],
-    ['failure', run.failure ? describeFailure(run.failure) : null],
+    ['failure', run.failure?.detail ?? null],
     ['epochs', `${run.epoch} of ${run.epochs}${best}`],
     ['created', formatTime(run.createdAt)],
     ['waited', waited === null ? null : formatDuration(waited)],
@@ -84,16 +83,6 @@ export function runLines(run: WireRun, columns: number): string[] {
   const blocks = [resultLines(run), confusionLines(run, columns - 2)];
   const indented = blocks.flatMap((lines) => (lines.length ? ['', ...lines.map((line) => `  ${line}`)] : []));
   return [safeText(run.name), ...shown, ...indented];
-}
-
-function describeFailure(failure: unknown): string {
-  if (typeof failure === 'object' && failure !== null) {
-    for (const name of ['detail', 'message', 'title']) {
-      const text = new Map(Object.entries(failure)).get(name);
-      if (typeof text === 'string') return text;
-    }
-  }
-  return typeof failure === 'string' ? failure : JSON.stringify(failure);
 }
 
 function secondsBetween(from: string | null, to: string | null): number | null {

@@ -1,4 +1,5 @@
 // Text for people: nothing that came from elsewhere may steer the terminal, numbers stay short.
+import { relative } from 'node:path';
 
 // C0, DEL, C1, line separators, and the marks that reverse or hide the text around them.
 const unsafe =
@@ -55,6 +56,12 @@ export function formatTime(iso: string): string {
 /** `meanAbsoluteError` → `mean absolute error`. */
 export function spacedWords(camelCase: string): string {
   return camelCase.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`).trim();
+}
+
+/** Relative to the working folder where that is shorter. */
+export function shortPath(path: string): string {
+  const short = relative(process.cwd(), path) || '.';
+  return short.length < path.length ? short : path;
 }
 
 /** Columns two blanks apart; a column is set right when `right` names it. */

@@ -1,7 +1,7 @@
 // The quickstart's story: start the service, upload, train, look at rows the training never saw,
 // save the weights, stop. A failure stops the service too, and says where its log is.
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { createLog } from '../log.ts';
 import { packageRoot } from '../package-root.ts';
 import { startService } from '../supervisor.ts';
@@ -18,7 +18,7 @@ import { noteService, readServiceFile } from './service-file.ts';
 import { applyChanges, readBytes, readSpec } from './spec-file.ts';
 import { createSteps, type Steps } from './steps.ts';
 import type { Terminal } from './terminal.ts';
-import { formatBytes, formatNumber } from './text.ts';
+import { formatBytes, formatNumber, shortPath } from './text.ts';
 import type { WireRun } from './wire.ts';
 
 interface Tour {
@@ -126,7 +126,7 @@ async function submitDigits(api: Api, steps: Steps): Promise<WireRun> {
 }
 
 function showAccuracy(run: WireRun, terminal: Terminal): void {
-  const accuracy = run.results?.testAccuracy;
+  const accuracy = run.results?.metrics.testAccuracy;
   if (typeof accuracy !== 'number') return;
   const percent = formatNumber(accuracy * 100);
   terminal.write(`\nHeld-out accuracy: ${percent} %, on test rows that no training step saw.\n`);
@@ -170,8 +170,4 @@ function readExampleSpec(): Record<string, unknown> {
 
 function exampleData(): string {
   return join(packageRoot(), 'examples', 'data', 'digits.csv');
-}
-
-function shortPath(path: string): string {
-  return relative(process.cwd(), path) || path;
 }

@@ -4,22 +4,30 @@ import { z } from 'zod';
 
 const metrics = z.record(z.string(), z.number().nullable());
 
-export const runSchema = z.object({
+export const confusionSchema = z.object({
+  part: z.string(),
+  labels: z.array(z.string()),
+  counts: z.array(z.array(z.number())),
+});
+
+const results = z.looseObject({ metrics, confusion: confusionSchema.nullable() });
+
+export const runSchema = z.looseObject({
   id: z.string(),
   name: z.string(),
   tags: z.array(z.string()),
   metadata: z.record(z.string(), z.string()),
   status: z.string(),
   stopReason: z.string().nullable(),
-  failure: z.unknown(),
+  failure: z.looseObject({ detail: z.string() }).nullable(),
   epoch: z.number(),
   epochs: z.number(),
   bestEpoch: z.number().nullable(),
-  results: z.record(z.string(), z.unknown()).nullable(),
+  results: results.nullable(),
   weightsSha256: z.string().nullable(),
   spec: z
-    .object({
-      data: z.object({
+    .looseObject({
+      data: z.looseObject({
         dataset: z.string(),
         target: z.string(),
         features: z.array(z.string()).optional(),
@@ -32,7 +40,7 @@ export const runSchema = z.object({
 });
 export type WireRun = z.infer<typeof runSchema>;
 
-export const datasetSchema = z.object({
+export const datasetSchema = z.looseObject({
   id: z.string(),
   name: z.string(),
   rowCount: z.number(),
@@ -66,9 +74,3 @@ export const predictionsSchema = z.object({
   ),
 });
 export type WirePrediction = z.infer<typeof predictionsSchema>['predictions'][number];
-
-export const confusionSchema = z.object({
-  part: z.string(),
-  labels: z.array(z.string()),
-  counts: z.array(z.array(z.number())),
-});

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { type Config, ConfigError, loadConfig } from '../../config.ts';
 import { createLog } from '../../log.ts';
@@ -6,6 +7,7 @@ import { CliFailure, usageFailure } from '../failure.ts';
 import { isPortFree } from '../port.ts';
 import { noteService, readServiceFile } from '../service-file.ts';
 import type { Terminal } from '../terminal.ts';
+import { shortPath } from '../text.ts';
 
 /** `trainyard up`: API, worker and, without DATABASE_URL, a Postgres, until Ctrl-C. */
 export function addUp(program: Command, context: Context): void {
@@ -28,7 +30,8 @@ export function addUp(program: Command, context: Context): void {
         ...(terminal.live && !env.LOG_LEVEL ? { LOG_LEVEL: 'warn' } : {}),
       });
       const running = readServiceFile(config.dataDir);
-      if (running) throw new CliFailure(`A service already runs on ${config.dataDir}: ${running.url}`);
+      if (running)
+        throw new CliFailure(`A service already runs on ${shortPath(config.dataDir)}: ${running.url}`);
       if (!(await isPortFree(config.host, config.port))) {
         throw new CliFailure(
           `Port ${config.port} is taken. Choose another with --port, or 0 for any free one.`,
@@ -52,9 +55,9 @@ async function serve(config: Config, terminal: Terminal): Promise<void> {
     [
       `Trainyard listens on ${service.url}`,
       `  API reference  ${service.url}/docs`,
-      `  admin key      ${config.dataDir}/admin-key`,
-      '  try            npx trainyard train examples/digits.json --data examples/data/digits.csv',
-      'Ctrl-C stops it.',
+      `  admin key      ${shortPath(join(config.dataDir, 'admin-key'))}`,
+      'Ctrl-C stops it. To train something, in another terminal in this folder:',
+      '  npx trainyard train examples/iris.json --data examples/data/iris.csv',
       '',
     ].join('\n'),
   );

@@ -82,7 +82,7 @@ describe('usage', () => {
 describe('train', () => {
   it('uploads the data, changes the spec, submits, follows, and succeeds', async () => {
     const received: { csv?: string; spec?: unknown } = {};
-    const results = { loss: 0.1, testAccuracy: 0.975 };
+    const results = { metrics: { loss: 0.1, testAccuracy: 0.975 }, confusion: null };
     await serve({
       'POST /v1/datasets': (request, response, body) => {
         received.csv = `${request.url} ${request.headers['content-type']} ${body}`;
