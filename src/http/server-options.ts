@@ -61,7 +61,7 @@ export function watchRequests(app: FastifyInstance, { bodyTimeoutMs }: SocketLim
     if (encoding !== undefined && encoding !== 'identity') {
       throw problem('unsupported-encoding', `Send the body as it is, without Content-Encoding.`);
     }
-    if (request.routeOptions.config.streamsBody === true || request.raw.complete) return;
+    if (request.routeOptions.config.streamsBody === true || !hasBody(request.raw)) return;
     const clock = setTimeout(() => {
       if (!request.raw.complete)
         refuse(request.raw.socket, 'request-timeout', 'The body did not arrive in time.');
@@ -84,6 +84,11 @@ export function watchRequests(app: FastifyInstance, { bodyTimeoutMs }: SocketLim
       'answered',
     );
   });
+}
+
+/** RFC 9112 §6.3: a request has a body when one of these says so. */
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
 declare module 'fastify' {
