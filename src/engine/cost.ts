@@ -2,6 +2,7 @@
  * What a run will take, from the spec and the data's shape alone: plain f64 arithmetic, so that absurd sizes give
  * absurd numbers instead of an allocation. The plan's own figures are exact; these bound them from the same counts.
  */
+import { VIRTUAL_LANES } from './kernels.ts';
 import { categoricalPreprocessors } from './kinds/categorical-preprocessors/registry.ts';
 import { layers } from './kinds/layers/registry.ts';
 import { optimizers } from './kinds/optimizers/registry.ts';
@@ -46,15 +47,22 @@ export function layerWidths(spec: ResolvedSpec, features: number): number[] {
 export function estimateCost({ spec, task }: Resolved, rows: number, trainingRows: number): Cost {
   const features = encodedWidth(task, spec);
   const widths = layerWidths(spec, features);
-  const parameters = spec.model.layers.reduce((sum, layer, i) => {
+  let parameters = 0;
+  let parametersPadded = 0;
+  for (const [i, layer] of spec.model.layers.entries()) {
     const inputs = i === 0 ? features : (widths[i - 1] ?? 0);
-    return sum + layers.get(layer.kind).parameterCount({ features: inputs }, layer);
-  }, 0);
+    const count = layers.get(layer.kind).parameterCount({ features: inputs }, layer);
+    const width = widths[i] ?? 1;
+    parameters += count;
+    parametersPadded += (count * padded(width)) / width;
+  }
   const { epochs, batchSize } = spec.training;
   const slots = optimizers.get(spec.optimizer.kind).slots(spec.optimizer).length;
-  const activations = widths.reduce((sum, width) => sum + width, features) * batchSize;
+  // The targets, the predictions, and the scores per row come on top of what the layers put out.
+  const beside = padded(features) + 3 * padded(task.outputs);
+  const activations = widths.reduce((sum, width) => sum + padded(width), beside) * batchSize;
   const floats =
-    parameters * (COPIES_OF_STATE * (1 + slots) + 2) +
+    parametersPadded * (COPIES_OF_STATE * (1 + slots) + 2) +
     activations * COPIES_PER_ACTIVATION +
     rows * (features + task.outputs) * COPIES_OF_DATA;
   return {
@@ -63,3 +71,6 @@ export function estimateCost({ spec, task }: Resolved, rows: number, trainingRow
     bytes: floats * FLOAT_BYTES,
   };
 }
+
+/** Columns are stored in whole panels. */
+const padded = (columns: number): number => Math.ceil(columns / VIRTUAL_LANES) * VIRTUAL_LANES;

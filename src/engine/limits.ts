@@ -15,5 +15,6 @@ export const defaultLimits: EngineLimits = {
   parametersMax: 100_000_000,
   epochsMax: 1_000_000,
   flopsMax: 1e17,
-  bytesMax: 8 * 1024 ** 3,
+  // What a WebAssembly memory can address.
+  bytesMax: 4 * 1024 ** 3,
 };

@@ -1,7 +1,7 @@
 /** A model file made ready to answer for raw rows, with its own preprocessing. */
 import { answerOf, type Prediction } from './answers.ts';
 import { predictRows } from './evaluate.ts';
-import type { SpecIssue } from './issues.ts';
+import { pointerTo, type SpecIssue } from './issues.ts';
 import type { CreateExecutor } from './kernels.ts';
 import { losses } from './kinds/losses/registry.ts';
 import { decodeModel } from './model-file.ts';
@@ -19,6 +19,11 @@ export interface Predictor {
     rows: readonly Readonly<Record<string, unknown>>[],
   ): { readonly predictions: readonly Prediction[] } | { readonly issues: readonly SpecIssue[] };
 }
+
+const beyondReach = (row: number): SpecIssue => ({
+  pointer: pointerTo(['rows', row]),
+  detail: 'its numbers are so far from the training data that the model’s answer is not a finite number',
+});
 
 const BATCH_ROWS = 64;
 
@@ -52,6 +57,8 @@ export function createPredictor(model: Uint8Array, backend: CreateExecutor): Pre
         const order = Int32Array.from({ length: rows.length }, (_, i) => i);
         const outputs = predictRows(executor, plan, order);
         const width = plan.outputCount;
+        const lost = outputs.findIndex((value) => !Number.isFinite(value));
+        if (lost >= 0) return { issues: [beyondReach(Math.floor(lost / width))] };
         const answer = (i: number): Prediction =>
           answerOf(outputs.subarray(i * width, (i + 1) * width), target, probable);
         return { predictions: Array.from(order, answer) };

@@ -17,9 +17,12 @@ export interface RunResults {
   /** `loss`, `accuracy`, `validationLoss`, `testAccuracy` …; null where a value is not finite. */
   readonly metrics: Readonly<Record<string, number | null>>;
   readonly rows: Readonly<Record<Part, number>>;
-  /** Null for a numeric target. */
+  /** Null for a numeric target, and for more classes than anyone reads. */
   readonly confusion: ConfusionMatrix | null;
 }
+
+/** The matrix grows with the square of the classes, and is stored with the run. */
+const CONFUSION_CLASSES_MAX = 100;
 
 const PARTS: readonly Part[] = ['training', 'validation', 'test'];
 
@@ -42,7 +45,7 @@ export function computeResults(executor: Executor, plan: Plan, data: PreparedDat
 
 function confusionMatrix(executor: Executor, plan: Plan, data: PreparedData): ConfusionMatrix | null {
   const { type, classes } = data.preprocessing.target;
-  if (type !== 'categorical') return null;
+  if (type !== 'categorical' || classes.length > CONFUSION_CLASSES_MAX) return null;
   const part = (['test', 'validation', 'training'] as const).find((name) => data.parts[name].length > 0);
   if (part === undefined) return null;
   const rows = data.parts[part];

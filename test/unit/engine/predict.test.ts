@@ -124,6 +124,18 @@ it('says what is wrong with the rows instead of answering', () => {
   });
 });
 
+it('does not answer with what is not a number', () => {
+  const spec = specOf(1, {
+    data: { target: 'petal_width', preprocessing: { numeric: { kind: 'none' } } },
+    model: { layers: [{ kind: 'dense', units: 1 }] },
+  });
+  const model = modelOf(spec, iris);
+  const far = { ...rows[1], petal_length: 1e308 };
+  expect(createPredictor(model, backends.interpreter).predict([rows[0] ?? {}, far])).toEqual({
+    issues: [{ pointer: '#/rows/1', detail: expect.stringContaining('not a finite number') }],
+  });
+});
+
 it('refuses bytes that are no model', () => {
   const open = (bytes: Uint8Array) => () => createPredictor(bytes, backends.interpreter);
   expect(open(new Uint8Array(4))).toThrow('not a safetensors file');

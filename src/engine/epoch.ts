@@ -1,0 +1,106 @@
+/**
+ * One epoch: its shuffled steps, the evaluation at its end, and the state that follows from it.
+ * Nothing here reads a clock or draws a random number that is not a function of (seed, purpose, epoch).
+ */
+import type { StopReason, TrainingState } from './checkpoint.ts';
+import { observe, shouldStopEarly, WATCH_START, type Watch } from './early-stopping.ts';
+import { evaluateRows, means } from './evaluate.ts';
+import type { Executor, Plan } from './kernels.ts';
+import { optimizers } from './kinds/optimizers/registry.ts';
+import { schedules } from './kinds/schedules/registry.ts';
+import { partMetric } from './monitor.ts';
+import { allFinite, initialState, readState } from './parameters.ts';
+import type { PreparedData } from './prepare.ts';
+import { permutation } from './random.ts';
+import type { ResolvedSpec } from './resolve.ts';
+import { runSteps, type ShouldStop } from './steps.ts';
+
+/** What does not change from epoch to epoch. */
+export interface EpochSetting {
+  readonly spec: ResolvedSpec;
+  readonly data: PreparedData;
+  readonly plan: Plan;
+  readonly executor: Executor;
+  readonly watch: Watch;
+  readonly stepsPerEpoch: number;
+}
+
+export interface EpochControl {
+  readonly shouldStop: ShouldStop;
+  readonly onSteps: (steps: number) => void;
+}
+
+/** Before the first epoch. */
+export const freshState = ({ plan, spec }: EpochSetting): TrainingState => ({
+  epoch: 0,
+  step: 0,
+  stopReason: null,
+  watch: WATCH_START,
+  parameters: initialState(plan, spec.seed),
+  best: null,
+});
+
+/**
+ * Trains the executor's parameters, which are the state's, for one epoch. Returns what the epoch reports, or null if
+ * stopped; the executor then holds something in between.
+ */
+export function trainEpoch(
+  setting: EpochSetting,
+  { epoch, step }: TrainingState,
+  { shouldStop, onSteps }: EpochControl,
+): Record<string, number> | null {
+  const { spec, data, plan, executor } = setting;
+  const optimizer = optimizers.get(spec.optimizer.kind);
+  const trained = runSteps({
+    executor,
+    plan,
+    program: 'train',
+    order: rowOrder(spec, data.parts.training, epoch),
+    dropLast: spec.training.lastBatch === 'drop',
+    inputs: (i, rows) => [
+      1 / rows,
+      ...optimizer.scalars(spec.optimizer, step + i + 1, learningRateAt(setting, step + i)),
+    ],
+    shouldStop,
+    onSteps,
+  });
+  if (trained === null) return null;
+  const validation = evaluateRows(executor, plan, data.parts.validation, shouldStop);
+  if (validation === null) return null;
+  const reported = Object.entries(validation).map(([name, value]) => [partMetric('validation', name), value]);
+  return {
+    ...means(plan.programs.train.outputs, trained.sums, trained.rows),
+    ...Object.fromEntries(reported),
+    learningRate: learningRateAt(setting, step),
+  };
+}
+
+/** The state after an epoch that reported `metrics`; if it diverged, with the last finite parameters. */
+export function stateAfter(
+  { spec, plan, executor, watch, stepsPerEpoch }: EpochSetting,
+  state: TrainingState,
+  metrics: Readonly<Record<string, number>>,
+): TrainingState {
+  const epoch = state.epoch + 1;
+  const step = state.step + stepsPerEpoch;
+  const parameters = readState(executor, plan);
+  if (!Number.isFinite(metrics.loss) || !allFinite(parameters.values)) {
+    return { ...state, epoch, step, stopReason: 'diverged' };
+  }
+  const seen = observe(watch, state.watch, epoch, metrics[watch.monitor] ?? Number.NaN);
+  const keepBest = spec.training.earlyStopping?.restoreBest === true;
+  const best = keepBest && seen.bestEpoch === epoch ? parameters.values : state.best;
+  let stopReason: StopReason | null = null;
+  if (epoch >= spec.training.epochs) stopReason = 'completed';
+  else if (shouldStopEarly(watch, seen)) stopReason = 'earlyStopped';
+  return { epoch, step, stopReason, watch: seen, parameters, best };
+}
+
+const rowOrder = (spec: ResolvedSpec, rows: Int32Array, epoch: number): Int32Array =>
+  spec.training.shuffle ? permutation(spec.seed, epoch, rows.length).map((i) => rows[i] ?? 0) : rows;
+
+function learningRateAt({ spec, stepsPerEpoch }: EpochSetting, step: number): number {
+  const { epochs } = spec.training;
+  const at = { step, epoch: Math.floor(step / stepsPerEpoch), steps: stepsPerEpoch * epochs, epochs };
+  return schedules.get(spec.schedule.kind).learningRate(spec.optimizer.learningRate, at, spec.schedule);
+}
