@@ -1,0 +1,97 @@
+// Brings a run's epochs to the database in order: the first at once, later ones together at most every 100 ms,
+// one transaction at a time.
+import type { CheckpointBytes, FinishedEpoch } from '../src/runs/progress-store.ts';
+import type { HeldStatus } from '../src/runs/status.ts';
+
+export interface ProgressDeps {
+  readonly epochsPlanned: number;
+  /** One transaction; it retries by itself and rejects only when there is no hope. */
+  commit(epochs: readonly FinishedEpoch[], checkpoint: CheckpointBytes | null): Promise<HeldStatus | 'lost'>;
+  /** What is wanted of the run, as each commit learns. */
+  onWanted(wanted: HeldStatus | 'lost'): void;
+  onCommitted(at: { epoch: number; checkpointCostMs: number | null }): void;
+  onHopeless(error: unknown): void;
+}
+
+export interface Progress {
+  add(epoch: Omit<FinishedEpoch, 'etaSeconds'>, checkpoint: CheckpointBytes | null): void;
+  /** A checkpoint that comes without an epoch, when the training stops. */
+  addCheckpoint(checkpoint: CheckpointBytes): void;
+  /** Resolves when all that was added is stored, or the run is lost or hopeless. */
+  flush(): Promise<void>;
+  /** Drops what is not yet stored. */
+  abandon(): void;
+}
+
+const groupMs = 100;
+const groupEpochsMax = 1_000;
+
+export function createProgress(deps: ProgressDeps): Progress {
+  let epochs: FinishedEpoch[] = [];
+  let checkpoint: CheckpointBytes | null = null;
+  let committing: Promise<void> | null = null;
+  let nextAt = 0;
+  let timer: NodeJS.Timeout | undefined;
+  let over = false;
+  let meanMs: number | null = null;
+
+  const commitAll = async (): Promise<void> => {
+    while (!over && (epochs.length > 0 || checkpoint !== null)) {
+      const group = epochs.slice(0, groupEpochsMax);
+      epochs = epochs.slice(groupEpochsMax);
+      const withCheckpoint = epochs.length === 0 ? checkpoint : null;
+      checkpoint = epochs.length === 0 ? null : checkpoint;
+      const startedAt = performance.now();
+      try {
+        const wanted = await deps.commit(group, withCheckpoint);
+        over ||= wanted === 'lost';
+        const last = group.at(-1);
+        if (last !== undefined && wanted !== 'lost') {
+          const checkpointCostMs = withCheckpoint === null ? null : performance.now() - startedAt;
+          deps.onCommitted({ epoch: last.epoch, checkpointCostMs });
+        }
+        deps.onWanted(wanted);
+      } catch (error) {
+        over = true;
+        deps.onHopeless(error);
+      }
+    }
+  };
+  const start = (): Promise<void> => {
+    clearTimeout(timer);
+    timer = undefined;
+    committing ??= commitAll().finally(() => {
+      committing = null;
+      nextAt = performance.now() + groupMs;
+      schedule();
+    });
+    return committing;
+  };
+  const schedule = (): void => {
+    if (!over && committing === null && timer === undefined && epochs.length > 0) {
+      timer = setTimeout(start, Math.max(0, nextAt - performance.now()));
+    }
+  };
+
+  return {
+    add: (epoch, withCheckpoint) => {
+      meanMs = meanMs === null ? epoch.durationMs : meanMs * 0.8 + epoch.durationMs * 0.2;
+      const left = Math.max(0, deps.epochsPlanned - epoch.epoch) * meanMs;
+      epochs.push({ ...epoch, etaSeconds: Math.round(left / 100) / 10 });
+      checkpoint = withCheckpoint ?? checkpoint;
+      schedule();
+    },
+    addCheckpoint: (last) => {
+      checkpoint = last;
+    },
+    flush: async () => {
+      while (!over && (committing !== null || epochs.length > 0 || checkpoint !== null)) {
+        await start();
+      }
+    },
+    abandon: () => {
+      over = true;
+      clearTimeout(timer);
+    },
+  };
+}

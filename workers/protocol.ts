@@ -1,0 +1,80 @@
+// What the worker process and its training threads say to each other. Messages are parsed where they arrive;
+// what must act within milliseconds, or must not need the thread's event loop, lies in shared memory.
+import { z } from 'zod';
+
+/** Slots of the shared Int32Array. */
+export const control = {
+  /** Worker → thread: 1 stops the training at its next chunk. */
+  stop: 0,
+  /** Thread → worker: counts training steps, wrapping; it moves while the training is alive. */
+  steps: 1,
+  /** Worker → thread: the last epoch that is stored. */
+  committed: 2,
+  /** Worker → thread: storing the last checkpoint took so many ms. */
+  checkpointCostMs: 3,
+} as const;
+export const controlBytes = 4 * Int32Array.BYTES_PER_ELEMENT;
+
+/** The thread waits when it is this many epochs ahead of what is stored. */
+export const epochsAheadMax = 256;
+
+const bytes = z.instanceof(Uint8Array<ArrayBuffer>);
+const storedBytes = z.object({ epoch: z.int(), sha256: z.string(), bytes });
+
+/** Worker → thread: train this. One run at a time; the answer that ends it is `stopped`, `finished` or `failed`. */
+export const startMessage = z.object({
+  type: z.literal('start'),
+  spec: z.unknown(),
+  backend: z.enum(['wasm', 'interpreter']),
+  csv: z.instanceof(SharedArrayBuffer),
+  columns: z.object({ categorical: z.array(z.string()), numeric: z.array(z.string()) }),
+  /** Where to go on from, unverified. */
+  checkpoint: storedBytes.nullable(),
+  /** The last stored epoch. */
+  storedEpoch: z.int(),
+});
+export type StartMessage = z.output<typeof startMessage>;
+
+const stopReason = z.enum(['completed', 'earlyStopped', 'diverged']);
+
+export const threadMessage = z.discriminatedUnion('type', [
+  /** Data and plan are ready: from here on the step counter moves. */
+  z.object({ type: z.literal('prepared'), epoch: z.int() }),
+  /** Something a client should know. */
+  z.object({ type: z.literal('log'), message: z.string() }),
+  z.object({
+    type: z.literal('epoch'),
+    epoch: z.int(),
+    metrics: z.record(
+      z.string(),
+      z.custom<number>((value) => typeof value === 'number'),
+    ),
+    diverged: z.boolean(),
+    durationMs: z.number(),
+    weightsSha256: z.string(),
+    bestEpoch: z.int().nullable(),
+    checkpoint: storedBytes.nullable(),
+  }),
+  /** The last epoch is trained; the final numbers are being computed. */
+  z.object({ type: z.literal('finishing') }),
+  z.object({ type: z.literal('stopped'), checkpoint: storedBytes.nullable() }),
+  z.object({
+    type: z.literal('finished'),
+    stopReason,
+    results: z.unknown(),
+    weightsSha256: z.string(),
+    bestEpoch: z.int().nullable(),
+    model: storedBytes,
+  }),
+  z.object({
+    type: z.literal('failed'),
+    code: z.enum(['invalidData', 'internalError']),
+    /** For the client. */
+    detail: z.string(),
+    /** For the log. */
+    error: z.unknown(),
+  }),
+]);
+export type ThreadMessage = z.output<typeof threadMessage>;
+export type EpochMessage = Extract<ThreadMessage, { type: 'epoch' }>;
+export type EndMessage = Extract<ThreadMessage, { type: 'stopped' | 'finished' | 'failed' }>;

@@ -1,0 +1,134 @@
+// The training threads of this process. A thread trains one run at a time and is used again; one is kept started
+// and idle while there is a slot for it, so that a run never waits for modules to load.
+import { Worker } from 'node:worker_threads';
+import type { Log } from '../src/log.ts';
+import { control, controlBytes, type StartMessage, type ThreadMessage, threadMessage } from './protocol.ts';
+
+export interface TrainingThread {
+  /** The memory shared with the thread; see `control`. */
+  readonly shared: Int32Array;
+  /** `onDeath`: the thread is gone, with the error's code where it has one. Then nothing follows. */
+  start(
+    message: StartMessage,
+    onMessage: (message: ThreadMessage) => void,
+    onDeath: (death: { code: string | null; error: unknown }) => void,
+  ): void;
+  /** Asks for a stop at the next chunk of steps. */
+  stop(): void;
+  /** Ends the thread wherever it is; `onDeath` is not called. */
+  terminate(): Promise<void>;
+}
+
+export interface ThreadPool {
+  /** A thread of one's own, until it is given back or terminated. */
+  acquire(): TrainingThread;
+  /** Only after the message that ends a run. */
+  release(thread: TrainingThread): void;
+  close(): Promise<void>;
+}
+
+const entry = new URL('./thread.js', import.meta.url);
+
+export function createThreadPool(slots: number, log: Log): ThreadPool {
+  const idle = new Set<Thread>();
+  const all = new Set<Thread>();
+  let closed = false;
+
+  const spawn = (): Thread => {
+    const thread = startThread(log, () => {
+      idle.delete(thread);
+      all.delete(thread);
+    });
+    all.add(thread);
+    return thread;
+  };
+  const warm = (): void => {
+    if (!closed && idle.size === 0 && all.size < slots) {
+      idle.add(spawn());
+    }
+  };
+
+  warm();
+  return {
+    acquire: () => {
+      const [thread = spawn()] = idle;
+      idle.delete(thread);
+      // After this run's start, not before it: loading modules takes a core.
+      setTimeout(warm, 1_000).unref();
+      return thread;
+    },
+    release: (thread) => {
+      const own = [...all].find((candidate) => candidate === thread);
+      if (own !== undefined) {
+        own.reset();
+        idle.add(own);
+      }
+    },
+    close: async () => {
+      closed = true;
+      await Promise.all([...all].map((thread) => thread.terminate()));
+    },
+  };
+}
+
+interface Thread extends TrainingThread {
+  reset(): void;
+}
+
+function startThread(log: Log, onGone: () => void): Thread {
+  const buffer = new SharedArrayBuffer(controlBytes);
+  const shared = new Int32Array(buffer);
+  // Nothing of the process's surroundings is the engine's business.
+  const worker = new Worker(entry, { workerData: buffer, env: {}, argv: [], execArgv: [] });
+  let onMessage: (message: ThreadMessage) => void = () => undefined;
+  let onDeath: ((death: { code: string | null; error: unknown }) => void) | null = null;
+  let failure: unknown = null;
+
+  worker.on('message', (data: unknown) => {
+    const parsed = threadMessage.safeParse(data);
+    if (parsed.success) {
+      onMessage(parsed.data);
+    } else {
+      log.error({ err: parsed.error }, 'a training thread sent a message that makes no sense');
+      void worker.terminate();
+    }
+  });
+  worker.on('error', (error: unknown) => {
+    failure = error;
+  });
+  worker.on('exit', (exitCode) => {
+    onGone();
+    const error = failure ?? new Error(`the thread ended with code ${exitCode}`);
+    const tell = onDeath;
+    onDeath = null;
+    tell?.({ code: errorCode(error), error });
+  });
+
+  return {
+    shared,
+    start: (message, hear, mourn) => {
+      onMessage = hear;
+      onDeath = mourn;
+      Atomics.store(shared, control.committed, message.storedEpoch);
+      worker.postMessage(message);
+    },
+    stop: () => {
+      Atomics.store(shared, control.stop, 1);
+      Atomics.notify(shared, control.committed);
+    },
+    terminate: async () => {
+      onMessage = () => undefined;
+      onDeath = null;
+      await worker.terminate();
+    },
+    reset: () => {
+      onMessage = () => undefined;
+      onDeath = null;
+      shared.fill(0);
+    },
+  };
+}
+
+function errorCode(error: unknown): string | null {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
+}

@@ -1,0 +1,203 @@
+// One training from the CSV's bytes to the model, inside a thread. It answers each finished epoch, heeds the
+// shared stop flag between chunks of steps, and waits when it is too far ahead of what is stored.
+import { createHash } from 'node:crypto';
+import { parseCsv } from '../src/datasets/csv.ts';
+import { checkSpec } from '../src/engine/check.ts';
+import { backends } from '../src/engine/codegen/backends.ts';
+import { defaultLimits } from '../src/engine/limits.ts';
+import { type EngineSpec, engineSpec } from '../src/engine/spec.ts';
+import { summarize, type Table } from '../src/engine/table.ts';
+import { createTraining, type RunResults, type Training, UntrainableError } from '../src/engine/train.ts';
+import { control, epochsAheadMax, type StartMessage, type ThreadMessage } from './protocol.ts';
+
+type Post = (message: ThreadMessage, transfer?: ArrayBuffer[]) => void;
+
+/** Checkpoints come at most this often, and take at most a twentieth of the time. */
+const checkpointIntervalMs = 2_000;
+const checkpointShare = 20;
+const roomPollMs = 100;
+
+/** Ends with exactly one of the messages `stopped`, `finished` and `failed`; an error of ours is thrown. */
+export async function train(start: StartMessage, shared: Int32Array, post: Post): Promise<void> {
+  const spec = engineSpec.parse(start.spec);
+  const table = await readTable(start, post);
+  if (table === null) {
+    return;
+  }
+  const [issue] = checkSpec(spec, { rowCount: table.rowCount, columns: summarize(table) }, defaultLimits);
+  if (issue !== undefined) {
+    post(invalidData(`The spec no longer fits the dataset: ${issue.detail} (${issue.pointer})`));
+    return;
+  }
+  const training = openTraining(start, spec, table, post);
+  if (training === null) {
+    return;
+  }
+  try {
+    post({ type: 'prepared', epoch: training.epoch });
+    const ended = runEpochs(training, shared, post);
+    if (ended) {
+      finish(training, post);
+    } else {
+      const checkpoint = training.epoch === 0 ? null : checkpointOf(training);
+      post({ type: 'stopped', checkpoint }, checkpoint === null ? [] : [checkpoint.bytes.buffer]);
+    }
+  } finally {
+    training.dispose();
+  }
+}
+
+async function readTable({ csv, columns }: StartMessage, post: Post): Promise<Table | null> {
+  try {
+    // A copy of its own: text decoders refuse shared memory.
+    return await parseCsv(new Uint8Array(csv).slice(), columns);
+  } catch (error) {
+    post(
+      invalidData(`The dataset cannot be read: ${error instanceof Error ? error.message : String(error)}`),
+    );
+    return null;
+  }
+}
+
+/** From the checkpoint if it is whole; otherwise from the start, which gives the same numbers, only later. */
+function openTraining(start: StartMessage, spec: EngineSpec, table: Table, post: Post): Training | null {
+  const at = { spec, table, backend: backends[start.backend] };
+  const { checkpoint } = start;
+  try {
+    if (checkpoint !== null) {
+      const resumed = resume(at, checkpoint, post);
+      if (resumed !== null) {
+        return resumed;
+      }
+    }
+    return createTraining(at);
+  } catch (error) {
+    if (error instanceof UntrainableError) {
+      post(invalidData(`The spec no longer fits the dataset: ${error.message}`));
+      return null;
+    }
+    throw error;
+  }
+}
+
+function resume(
+  at: Parameters<typeof createTraining>[0],
+  { epoch, sha256: expected, bytes }: NonNullable<StartMessage['checkpoint']>,
+  post: Post,
+): Training | null {
+  const startOver = (why: string) => {
+    const message = `The checkpoint of epoch ${epoch} ${why}; the training starts over.`;
+    post({ type: 'log', message });
+    return null;
+  };
+  if (sha256(bytes) !== expected) {
+    return startOver('is damaged');
+  }
+  try {
+    return createTraining({ ...at, checkpoint: bytes });
+  } catch (error) {
+    if (error instanceof UntrainableError) {
+      throw error;
+    }
+    return startOver(`cannot be used (${error instanceof Error ? error.message : String(error)})`);
+  }
+}
+
+/** False when it was stopped. */
+function runEpochs(training: Training, shared: Int32Array, post: Post): boolean {
+  const shouldStop = () => Atomics.load(shared, control.stop) !== 0;
+  const onSteps = (steps: number) => {
+    Atomics.add(shared, control.steps, steps);
+  };
+  let checkpointAt = performance.now();
+  let checkpointCostMs = 0;
+  while (training.stopReason === null) {
+    waitForRoom(training.epoch, shared, shouldStop);
+    const startedAt = performance.now();
+    const report = shouldStop() ? null : training.runEpoch({ shouldStop, onSteps });
+    if (report === null) {
+      return false;
+    }
+    const weightsSha256 = sha256(training.parameterBytes());
+    const now = performance.now();
+    const cost = Math.max(checkpointCostMs, Atomics.load(shared, control.checkpointCostMs));
+    const due = now - checkpointAt >= Math.max(checkpointIntervalMs, cost * checkpointShare);
+    const checkpoint = due || training.stopReason !== null ? checkpointOf(training) : null;
+    if (checkpoint !== null) {
+      checkpointAt = performance.now();
+      checkpointCostMs = checkpointAt - now;
+    }
+    const { epoch, metrics, diverged } = report;
+    const durationMs = now - startedAt;
+    post(
+      {
+        type: 'epoch',
+        epoch,
+        metrics,
+        diverged,
+        durationMs,
+        weightsSha256,
+        bestEpoch: training.bestEpoch,
+        checkpoint,
+      },
+      checkpoint === null ? [] : [checkpoint.bytes.buffer],
+    );
+  }
+  return true;
+}
+
+function finish(training: Training, post: Post): void {
+  const { stopReason, bestEpoch } = training;
+  if (stopReason === null) {
+    throw new Error('the training has not ended');
+  }
+  post({ type: 'finishing' });
+  const bytes = owned(training.model());
+  post(
+    {
+      type: 'finished',
+      stopReason,
+      results: flatResults(training.results()),
+      weightsSha256: sha256(training.parameterBytes()),
+      bestEpoch,
+      model: { epoch: bestEpoch ?? training.epoch, sha256: sha256(bytes), bytes },
+    },
+    [bytes.buffer],
+  );
+}
+
+/** As a run shows them: the numbers by name, and the confusion matrix of a classifier among them. */
+function flatResults({ metrics, confusion }: RunResults): object {
+  return { ...metrics, ...(confusion !== null && { confusionMatrix: confusion }) };
+}
+
+/** Blocks the thread, not the process: its only other work is this training. */
+function waitForRoom(epoch: number, shared: Int32Array, shouldStop: () => boolean): void {
+  for (;;) {
+    const committed = Atomics.load(shared, control.committed);
+    if (epoch - committed < epochsAheadMax || shouldStop()) {
+      return;
+    }
+    Atomics.wait(shared, control.committed, committed, roomPollMs);
+  }
+}
+
+function checkpointOf(training: Training) {
+  const bytes = owned(training.checkpoint());
+  return { epoch: training.epoch, sha256: sha256(bytes), bytes };
+}
+
+/** Bytes whose whole buffer may be given away. */
+function owned(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength
+    ? new Uint8Array(bytes.buffer)
+    : new Uint8Array(bytes);
+}
+
+function invalidData(detail: string): ThreadMessage {
+  return { type: 'failed', code: 'invalidData', detail, error: null };
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

@@ -1,0 +1,155 @@
+// The worker: claims runs while it has a free slot, and trains them. It owns the connections to Postgres and the
+// queue, and never computes.
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Config } from '../src/config.ts';
+import { createDatabase } from '../src/db/client.ts';
+import { type Listener, listen } from '../src/db/listen.ts';
+import type { Log } from '../src/log.ts';
+import { createTicketQueue } from '../src/queue/queue.ts';
+import { runControlChannel } from '../src/runs/events-store.ts';
+import { type ClaimedRun, claimNextRun, claimRun } from '../src/runs/lease-store.ts';
+import { startReconciler } from '../src/runs/reconciler.ts';
+import { issueTickets } from '../src/runs/tickets.ts';
+import { createDatasetCache } from './dataset-cache.ts';
+import { type RunTask, startRun } from './run.ts';
+import { createThreadPool } from './slots.ts';
+
+export interface TrainingWorker {
+  /** Stops claiming, lets every run go with a fresh checkpoint, closes everything. Takes 25 s at most. */
+  drain(): Promise<void>;
+}
+
+const cacheBytesMax = 256 * 1024 ** 2;
+const retryMs = 1_000;
+
+export async function startWorker(config: Config, databaseUrl: string, log: Log): Promise<TrainingWorker> {
+  const { redisUrl, leaseSeconds, workerSlots } = config;
+  const threads = createThreadPool(workerSlots, log);
+  // One connection for each run's commits and lease, some for the claims; Postgres allows 100 in all.
+  const db = createDatabase(databaseUrl, { poolMax: Math.min(4 + workerSlots * 2, 20) });
+  const queue = createTicketQueue({ redisUrl, databaseUrl, prefix: config.queuePrefix, log });
+  const datasets = createDatasetCache(db, cacheBytesMax);
+  const claimant = { workerId: `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`, leaseSeconds };
+  const stopping = new AbortController();
+  const tasks = new Map<string, RunTask>();
+  /** Slots that are free and not about to be taken. */
+  let free = workerSlots;
+  let slotFreed: () => void = () => undefined;
+
+  /** Takes a slot for what `claim` may bring. False: nothing was claimed. */
+  const tryClaim = async (claim: () => Promise<ClaimedRun | null>): Promise<boolean> => {
+    if (free === 0) {
+      return false;
+    }
+    free--;
+    const claimed = await claim().catch((error: unknown) => {
+      log.warn({ err: error }, 'could not claim a run');
+      return null;
+    });
+    if (claimed === null) {
+      free++;
+      slotFreed();
+      return false;
+    }
+    train(claimed);
+    return true;
+  };
+
+  const train = (claimed: ClaimedRun): void => {
+    const { runId, fence } = claimed.hold;
+    log.info({ run: runId, fence, fromEpoch: claimed.epoch }, 'training starts');
+    const task = startRun(
+      { db, datasets, threads, backend: config.engineBackend, leaseSeconds, log },
+      claimed,
+    );
+    tasks.set(runId, task);
+    if (stopping.signal.aborted) {
+      task.drain();
+    }
+    void task.ended.then(async ({ waits }) => {
+      log.info({ run: runId, fence, waits }, 'training ended');
+      if (tasks.get(runId) === task) {
+        tasks.delete(runId);
+      }
+      free++;
+      slotFreed();
+      if (waits) {
+        await issueTickets({ db, queue, log }, [{ runId, fence }]);
+      }
+    });
+  };
+
+  const freeSlot = async (): Promise<void> => {
+    while (free === 0 && !stopping.signal.aborted) {
+      await new Promise<void>((resolve) => {
+        slotFreed = resolve;
+      });
+    }
+  };
+
+  /** The doorbell: a ticket is fetched only when there is room for its run. */
+  const serveTickets = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      await freeSlot();
+      const runId = await queue.receive(stopping.signal);
+      if (runId !== null) {
+        await freeSlot();
+        await tryClaim(() => claimRun(db, runId, claimant));
+      }
+    }
+  };
+
+  /** The look at the door: while the queue is away runs start all the same, only later. */
+  const servePolls = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      while (!stopping.signal.aborted && (await tryClaim(() => claimNextRun(db, claimant)))) {}
+      await wait(config.reconcileSeconds * 1_000, undefined, { signal: stopping.signal }).catch(
+        () => undefined,
+      );
+    }
+  };
+
+  const checkAll = () => {
+    for (const task of tasks.values()) {
+      task.check();
+    }
+  };
+  const listener = await listenSooner(databaseUrl, (runId) => tasks.get(runId)?.check(), checkAll, log);
+  const reconciler = startReconciler({ db, databaseUrl, queue, log }, config.reconcileSeconds);
+  const serving = Promise.all([serveTickets(), servePolls()]);
+
+  return {
+    drain: async () => {
+      stopping.abort();
+      slotFreed();
+      const ended = [...tasks.values()].map((task) => {
+        task.drain();
+        return task.ended;
+      });
+      await Promise.all([serving, reconciler.stop(), ...ended]);
+      // A claim that was under way when the stop came has started its task by now, and drained it.
+      await Promise.all([...tasks.values()].map((task) => task.ended));
+      await Promise.all([listener.close(), queue.close(), threads.close()]);
+      await db.$disconnect();
+    },
+  };
+}
+
+/** Postgres may come up after the worker. */
+async function listenSooner(
+  url: string,
+  onPayload: (runId: string) => void,
+  onReconnect: () => void,
+  log: Log,
+): Promise<Listener> {
+  for (;;) {
+    try {
+      return await listen(url, runControlChannel, onPayload, onReconnect);
+    } catch (error) {
+      log.warn({ err: error }, 'Postgres cannot be reached; trying again');
+      await wait(retryMs);
+    }
+  }
+}
