@@ -42,7 +42,8 @@ export function lower(at: Lowering, buffers: BufferTable): MapKernel[] {
   const sources = new Map<string, Source>(Object.entries(at.sources));
   const drafts: Draft[] = [];
   const inPlace = new Set(Object.values(at.sources).flatMap((s) => (s.from === 'buffer' ? [s.buffer] : [])));
-  /** With a single row, a value per column is as full as it gets. */
+  /** With a single row, a value per column is as full as it gets, and is kept in a vector. */
+  const wholeExtent = at.rows === 1 ? 'col' : 'full';
   const isFull = (e: Expr): boolean => extent(e) === 'full' || (at.rows === 1 && extent(e) === 'col');
 
   const dearMemo = new Map<Expr, boolean>();
@@ -105,7 +106,7 @@ export function lower(at: Lowering, buffers: BufferTable): MapKernel[] {
   };
 
   const storeReduction = (e: Extract<Expr, { op: 'reduce' }>, target: Store['target']): void => {
-    const stage = stageOf(e.a);
+    const stage = stageOf(e);
     const expr = inMatrix(e.a, stage, true);
     draft(stage, e.to).stores.push({ expr, reduce: { fn: e.fn, to: e.to }, target });
   };
@@ -115,7 +116,7 @@ export function lower(at: Lowering, buffers: BufferTable): MapKernel[] {
   };
   const storeFull = (e: Expr, stage: number, target: Store['target']): void => {
     draft(stage, at.rows === 1 ? 'colVector' : 'plain').stores.push({
-      expr: inMatrix(e, stage, true),
+      expr: inMatrix(e, stage, false),
       target,
     });
   };
@@ -138,7 +139,7 @@ export function lower(at: Lowering, buffers: BufferTable): MapKernel[] {
   const callName = (e: Expr): string => {
     const known = held.get(e);
     if (known !== undefined) return known;
-    const { name, target } = at.rows === 1 ? temporary(e, at.columns, 'col') : temporary(e, null, 'full');
+    const { name, target } = temporary(e, at.rows === 1 ? at.columns : null, wholeExtent);
     storeFull(e, stageOf(e), target);
     return name;
   };
@@ -157,7 +158,7 @@ export function lower(at: Lowering, buffers: BufferTable): MapKernel[] {
   const matrixForm = (e: Expr, stage: number, underFull: boolean): Expr => {
     if (e.op === 'reduce') return input(reductionName(e), e.to);
     if (underFull && isVectorCut(e)) return input(vectorName(e), extent(e));
-    if (e.op === 'call' && isFull(e) && stageOf(e) < stage) return input(callName(e), extent(e));
+    if (e.op === 'call' && isFull(e) && stageOf(e) < stage) return input(callName(e), wholeExtent);
     return mapOperands(e, (o) => inMatrix(o, stage, isFull(e)));
   };
   /** The same for a vector kernel, whose domain is one row along the vector. */
@@ -169,24 +170,27 @@ export function lower(at: Lowering, buffers: BufferTable): MapKernel[] {
   };
 
   const outputs = at.outputs.map((o) => ({ ...o, expr: intern(simplify(withoutStops(o.expr))) }));
-  const last = Math.max(...outputs.map((o) => stageOf(o.expr.op === 'reduce' ? o.expr.a : o.expr)));
+  /** A matrix can be filled from less than a full-size expression; a reduction is then read back in the next stage. */
+  const fills = (o: Output): boolean =>
+    o.target.to === 'buffer' && (isFull(o.expr) || buffers.shape(o.target.buffer).kind === 'matrix');
+  const ready = (o: Output): number => stageOf(o.expr) + (fills(o) && o.expr.op === 'reduce' ? 1 : 0);
+  const last = Math.max(...outputs.map(ready));
   const updates = (o: Output): boolean => o.target.to === 'buffer' && inPlace.has(o.target.buffer);
-  for (const o of outputs) {
-    if (o.expr.op !== 'reduce' || o.target.to !== 'buffer' || updates(o) || held.has(o.expr)) continue;
-    hold(o.expr, o.target.buffer, o.expr.to);
-    storeReduction(o.expr, o.target);
+
+  const direct = outputs.filter((o) => o.expr.op === 'reduce' && !fills(o));
+  for (const { expr, target } of direct) {
+    if (expr.op !== 'reduce') continue;
+    // Whoever else needs the reduction reads it where the first output wants it.
+    if (target.to === 'buffer' && !held.has(expr)) hold(expr, target.buffer, expr.to);
+    storeReduction(expr, target);
   }
   for (const o of outputs) {
-    const { expr, target } = o;
+    if (direct.includes(o)) continue;
+    if (o.target.to === 'stepOutput') throw new Error(`${at.label}: a step output must be a reduction`);
     // What a later stage might still read is overwritten in the last.
-    const stage = updates(o) ? last : stageOf(expr);
-    if (expr.op === 'reduce') {
-      const stored = drafts.some((d) => d.stores.some((s) => s.target === target));
-      if (!stored) storeReduction(expr, target);
-    } else if (target.to === 'stepOutput') throw new Error(`${at.label}: a step output must be a reduction`);
-    else if (buffers.shape(target.buffer).kind === 'matrix') storeFull(expr, stage, target);
-    else if (isFull(expr)) storeFull(expr, stage, target);
-    else storeVector(expr, stage, target);
+    const stage = updates(o) ? last : ready(o);
+    if (fills(o)) storeFull(o.expr, stage, o.target);
+    else storeVector(o.expr, stage, o.target);
   }
   return finish(at, drafts, sources, inPlace);
 }
@@ -224,7 +228,7 @@ function finish(
   return merged.map((d) => {
     const stores = d.stores.map((s) => ({ ...s, expr: expandCalls(s.expr) }));
     const isVector = d.shape === 'rowVector' || d.shape === 'colVector';
-    const bindings = bindingsOf(stores, sources, isVector);
+    const bindings = bindingsOf(stores, sources, d.shape === 'rowVector');
     for (const b of bindings) {
       if (b.source.from === 'buffer' && overwritten.has(b.source.buffer)) {
         throw new Error(`${at.label}: ${b.name} is read after it was overwritten`);
@@ -244,7 +248,7 @@ function finish(
   });
 }
 
-/** The inputs that some expressions read, each once; `asColumns` sees every vector along its length. */
+/** The inputs that some expressions read, each once; `asColumns` sees vectors per row along their length. */
 export function bindingsOf(
   stores: readonly { readonly expr: Expr }[],
   sources: ReadonlyMap<string, Source>,
@@ -259,7 +263,10 @@ export function bindingsOf(
     if (e.op !== 'input' || found.has(e.name)) return;
     const source = sources.get(e.name);
     if (source === undefined) throw new Error(`input ${e.name} has no source`);
-    const seenAs = asColumns && source.from === 'buffer' ? { ...source, extent: 'col' as const } : source;
+    const seenAs =
+      asColumns && source.from === 'buffer' && source.extent === 'row'
+        ? { ...source, extent: 'col' as const }
+        : source;
     const expected = seenAs.from === 'buffer' ? seenAs.extent : 'scalar';
     if (expected !== e.extent) throw new Error(`input ${e.name}: bound as ${expected}, read as ${e.extent}`);
     found.set(e.name, { name: e.name, source: seenAs });

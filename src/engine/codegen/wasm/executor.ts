@@ -2,10 +2,11 @@
  * Runs a plan as WebAssembly. One memory holds, one after another: the plan's arena and scratch, the resident tables,
  * and the tables of the current call. Compiled code checks nothing, so everything is checked here first.
  */
-import type { BufferInfo, CreateExecutor, Plan, Program } from '../../kernels.ts';
+import type { BufferInfo, CreateExecutor, Executor, Plan, Program, ResidentData } from '../../kernels.ts';
 import { checkBatch, checkData } from '../batch.ts';
 import type { ProgramFunction } from './module.ts';
 import { emitModule } from './module.ts';
+import type { WasmMemory } from './runtime.ts';
 import { Instance, Memory, Module } from './runtime.ts';
 
 const PAGE_BYTES = 65536;
@@ -14,13 +15,22 @@ const ALIGNMENT = 64;
 const FLOAT_BYTES = 4;
 
 /** Throws RangeError where plan and data do not fit into 4 GiB. */
-export const createWasm: CreateExecutor = (plan, data, stepsMax) => {
+export const createWasm: CreateExecutor = (plan, data, stepsMax) =>
+  createWasmIn((pages) => new Memory({ initial: pages, maximum: pages }), plan, data, stepsMax);
+
+/** The same in a memory of the caller's making, with at least the given number of pages; padding is left as it is. */
+export function createWasmIn(
+  allocate: (pages: number) => WasmMemory,
+  plan: Plan,
+  data: ResidentData,
+  stepsMax: number,
+): Executor {
   checkData(plan, data);
   const { bytes, memoryBytes } = emitModule(plan);
   const regions = placeTables(plan, data, stepsMax, memoryBytes);
   const pages = Math.max(1, Math.ceil(regions.end / PAGE_BYTES));
   if (pages > PAGES_MAX) throw new RangeError(`${regions.end} bytes of memory wanted, at most 4 GiB`);
-  const memory = new Memory({ initial: pages, maximum: pages });
+  const memory = allocate(pages);
   const instance = new Instance(new Module(bytes), { env: { memory } });
   const floats = new Float32Array(memory.buffer);
   const ints = new Int32Array(memory.buffer);
@@ -65,7 +75,7 @@ export const createWasm: CreateExecutor = (plan, data, stepsMax) => {
     // The memory goes with the executor.
     dispose() {},
   };
-};
+}
 
 const logicalShape = (plan: Plan, b: BufferInfo): { rows: number; columns: number } => ({
   rows: b.capacityRows,
@@ -85,7 +95,7 @@ function eachRun(plan: Plan, b: BufferInfo, visit: (at: number, from: number, co
   }
 }
 
-function placeTables(plan: Plan, data: Parameters<CreateExecutor>[1], stepsMax: number, planBytes: number) {
+function placeTables(plan: Plan, data: ResidentData, stepsMax: number, planBytes: number) {
   let end = planBytes;
   const place = (count: number): number => {
     const at = Math.ceil(end / ALIGNMENT) * ALIGNMENT;

@@ -3,7 +3,8 @@ import { expect } from 'vitest';
 import type { BufferTable } from '../../../../src/engine/buffers.ts';
 import { createBufferTable } from '../../../../src/engine/buffers.ts';
 import { createInterpreter } from '../../../../src/engine/codegen/interpreter.ts';
-import { createWasm } from '../../../../src/engine/codegen/wasm/executor.ts';
+import { createWasmIn } from '../../../../src/engine/codegen/wasm/executor.ts';
+import { Memory } from '../../../../src/engine/codegen/wasm/runtime.ts';
 import type {
   BufferId,
   Executor,
@@ -93,13 +94,20 @@ export interface Setting {
   readonly values?: (name: string, length: number) => Float32Array | null;
 }
 
+/** Memory full of NaN: what leaks from padding into a result shows. */
+function poisoned(pages: number) {
+  const memory = new Memory({ initial: pages, maximum: pages });
+  new Uint8Array(memory.buffer).fill(0xff);
+  return memory;
+}
+
 /** Runs both back ends from the same state; returns the interpreter's executor after the comparison. */
 export function expectSameRun(plan: Plan, at: Setting): Executor {
   const { program = 'train', batch } = at;
   const data = at.data ?? noData(plan, plan.batchSize);
   const stepsMax = Math.max(1, batch.rows.length);
   const oracle = createInterpreter(plan, data, stepsMax);
-  const compiled = createWasm(plan, data, stepsMax);
+  const compiled = createWasmIn(poisoned, plan, data, stepsMax);
   for (const b of plan.buffers) {
     const length = lengthOf(plan, b.id);
     const values = at.values?.(b.name, length) ?? normals(length, b.name);
