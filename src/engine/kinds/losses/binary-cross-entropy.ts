@@ -27,7 +27,8 @@ export const binaryCrossEntropy: LossKind<typeof schema> = {
     const u = add(1, e);
     // log(1 + e) loses what 1 + e rounded away; (e − (u − 1))/u puts it back and has no gradient of its own.
     const log1p = add(log(u), stopGradient(div(sub(e, sub(u, 1)), u)));
-    const loss = add(sub(select(positive, logits, 0), mul(logits, target)), log1p);
+    // max(z, 0) − z·t as one product: its slope is exactly 0 for a right answer, and leaves e/(1 + e) unrounded.
+    const loss = add(mul(logits, sub(select(positive, 1, 0), target)), log1p);
     return mul(rowSum(loss), 1 / outputs);
   },
 };
