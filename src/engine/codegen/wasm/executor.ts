@@ -53,9 +53,11 @@ export function createWasmIn(
       floats.set(batch.inputs, regions.inputs / FLOAT_BYTES);
       const run = instance.exports[program] as ProgramFunction;
       const { indices, rows, inputs, outputs, features, targets } = regions;
-      run(steps, indices, rows, inputs, outputs, features, targets);
       const first = outputs / FLOAT_BYTES;
-      return floats.slice(first, first + steps * plan.programs[program].outputs.length);
+      const end = first + steps * plan.programs[program].outputs.length;
+      floats.fill(0, first, end);
+      run(steps, indices, rows, inputs, outputs, features, targets);
+      return floats.slice(first, end);
     },
     read(id) {
       const b = bufferOf(id);
