@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../flow/support/lifecycle.ts';
-import { manyFlowers, problemOf, specFor, startService, submit, type TestService, upload } from './support/service.ts';
+import {
+  manyFlowers,
+  problemOf,
+  specFor,
+  startService,
+  submit,
+  type TestService,
+  upload,
+} from './support/service.ts';
 
 describe('POST /v1/runs', () => {
   let service: TestService;
@@ -53,7 +61,12 @@ describe('POST /v1/runs', () => {
     const before = await service.db.run.count();
     const answer = await post(JSON.stringify(specFor(dataset)), {}, '?validateOnly=true');
     expect(answer.statusCode).toBe(200);
-    expect(answer.json()).toMatchObject({ name: 'flowers', tags: [], seed: 0, loss: { kind: 'crossEntropy' } });
+    expect(answer.json()).toMatchObject({
+      name: 'flowers',
+      tags: [],
+      seed: 0,
+      loss: { kind: 'crossEntropy' },
+    });
     expect(await service.db.run.count()).toBe(before);
     const again = await post(answer.body, {}, '?validateOnly=true');
     expect(again.json()).toEqual(answer.json());
@@ -65,8 +78,18 @@ describe('POST /v1/runs', () => {
     it.each<[string, object, string, RegExp]>([
       ['a mistyped key', { trainnig: {} }, '#/trainnig', /did you mean "training"/],
       ['a mistyped inner key', dense({ unitz: 3 }), '#/model/layers/0/unitz', /did you mean "units"/],
-      ['an unknown kind', dense({ activation: { kind: 'relo' } }), '#/model/layers/0/activation/kind', /"relu".*known/],
-      ['an unknown layer', { model: { layers: [{ kind: 'densee' }] } }, '#/model/layers/0/kind', /did you mean "dense"/],
+      [
+        'an unknown kind',
+        dense({ activation: { kind: 'relo' } }),
+        '#/model/layers/0/activation/kind',
+        /"relu".*known/,
+      ],
+      [
+        'an unknown layer',
+        { model: { layers: [{ kind: 'densee' }] } },
+        '#/model/layers/0/kind',
+        /did you mean "dense"/,
+      ],
       ['an unknown metric', { metrics: ['acuracy'] }, '#/metrics/0', /did you mean "accuracy"/],
       ['no units', dense({ units: 0 }), '#/model/layers/0/units', /at least 1/],
       ['negative units', dense({ units: -1 }), '#/model/layers/0/units', /at least 1/],
@@ -75,14 +98,39 @@ describe('POST /v1/runs', () => {
       ['a project of its own', { projectId: 'x' }, '#/projectId', /unknown key/],
       ['too many epochs', { training: { epochs: 1e9 } }, '#/training/epochs', /1000000/],
       ['no batch', { training: { epochs: 1, batchSize: 0 } }, '#/training/batchSize', /at least 1/],
-      ['a batch larger than the data', { training: { epochs: 1, batchSize: 1000 } }, '#/training/batchSize', /rows/],
+      [
+        'a batch larger than the data',
+        { training: { epochs: 1, batchSize: 1000 } },
+        '#/training/batchSize',
+        /rows/,
+      ],
       ['a seed past the integers', { seed: 2 ** 53 }, '#/seed', /9007199254740991/],
-      ['a missing target', { data: { dataset: 'DATASET', target: 'knd' } }, '#/data/target', /did you mean "kind"/],
-      ['an unknown dataset', { data: { dataset: '018f0000-0000-7000-8000-000000000000', target: 'kind' } }, '#/data/dataset', /no such dataset/],
-      ['a dataset that is no id', { data: { dataset: "1' OR 1=1", target: 'kind' } }, '#/data/dataset', /no such dataset/],
+      [
+        'a missing target',
+        { data: { dataset: 'DATASET', target: 'knd' } },
+        '#/data/target',
+        /did you mean "kind"/,
+      ],
+      [
+        'an unknown dataset',
+        { data: { dataset: '018f0000-0000-7000-8000-000000000000', target: 'kind' } },
+        '#/data/dataset',
+        /no such dataset/,
+      ],
+      [
+        'a dataset that is no id',
+        { data: { dataset: "1' OR 1=1", target: 'kind' } },
+        '#/data/dataset',
+        /no such dataset/,
+      ],
       ['too many tags', { tags: Array.from({ length: 33 }, (_, i) => `t${i}`) }, '#/tags', /at most 32/],
       ['numbers as metadata', { metadata: { k: 1 } }, '#/metadata/k', /1 was given where a string/],
-      ['too much metadata', { metadata: Object.fromEntries(Array.from({ length: 17 }, (_, i) => [i, ''])) }, '#/metadata', /16/],
+      [
+        'too much metadata',
+        { metadata: Object.fromEntries(Array.from({ length: 17 }, (_, i) => [i, ''])) },
+        '#/metadata',
+        /16/,
+      ],
       ['a zero character', { name: 'a\u0000b' }, '#/name', /U\+0000/],
       ['half a character', { name: 'a\ud800' }, '#/name', /surrogate/],
       ['an endless name', { name: 'x'.repeat(201) }, '#/name', /at most 200/],
@@ -97,7 +145,14 @@ describe('POST /v1/runs', () => {
     });
 
     it('over a limit is refused with the limit and the value, at once and without allocating', async () => {
-      const huge = specFor(dataset, { model: { layers: [{ kind: 'dense', units: 2 ** 31 }, { kind: 'dense', units: 2 }] } });
+      const huge = specFor(dataset, {
+        model: {
+          layers: [
+            { kind: 'dense', units: 2 ** 31 },
+            { kind: 'dense', units: 2 },
+          ],
+        },
+      });
       const before = process.memoryUsage().rss;
       const answer = await submit(service, huge);
       expect(answer.statusCode).toBe(422);
@@ -160,7 +215,9 @@ describe('POST /v1/runs', () => {
     it('sent ten times at once makes one run', async () => {
       const before = await runs();
       const headers = { 'idempotency-key': 'race' };
-      const answers = await Promise.all(Array.from({ length: 10 }, () => submit(service, specFor(dataset), headers)));
+      const answers = await Promise.all(
+        Array.from({ length: 10 }, () => submit(service, specFor(dataset), headers)),
+      );
       expect(answers.every(({ statusCode }) => statusCode === 201 || statusCode === 409)).toBe(true);
       const ids = answers.flatMap((answer) => (answer.statusCode === 201 ? [answer.json().id] : []));
       expect(new Set(ids).size).toBe(1);
@@ -170,7 +227,9 @@ describe('POST /v1/runs', () => {
     it('belongs to one project, and is forgotten after a day', async () => {
       const headers = { 'idempotency-key': 'day' };
       const first = await submit(service, specFor(dataset), headers);
-      expect(problemOf(await submit(service, specFor(dataset), { ...headers, ...service.stranger })).code).toBe('invalid-spec');
+      expect(
+        problemOf(await submit(service, specFor(dataset), { ...headers, ...service.stranger })).code,
+      ).toBe('invalid-spec');
       await service.db.$executeRaw`UPDATE "IdempotencyKey" SET "createdAt" = now() - interval '25 hours'`;
       const later = await submit(service, specFor(dataset), headers);
       expect(later.statusCode).toBe(201);

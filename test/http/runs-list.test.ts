@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunPage } from '../../src/runs/schema.ts';
-import { manyFlowers, problemOf, specFor, startService, submit, type TestService, upload } from './support/service.ts';
+import {
+  manyFlowers,
+  problemOf,
+  specFor,
+  startService,
+  submit,
+  type TestService,
+  upload,
+} from './support/service.ts';
 
 describe('GET /v1/runs', () => {
   let service: TestService;
@@ -20,15 +28,20 @@ describe('GET /v1/runs', () => {
   });
   afterAll(() => service.stop());
 
-  const list = (query = '', headers = service.admin) => service.app.inject({ url: `/v1/runs${query}`, headers });
+  const list = (query = '', headers = service.admin) =>
+    service.app.inject({ url: `/v1/runs${query}`, headers });
   const ids = async (query: string) =>
-    (await list(query)).json<RunPage>().data.map(({ id }) => newestFirst.length - 1 - newestFirst.indexOf(id));
+    (await list(query))
+      .json<RunPage>()
+      .data.map(({ id }) => newestFirst.length - 1 - newestFirst.indexOf(id));
 
   it.each(['', '&sort=created'])('pages through all of them once%s', async (sort) => {
     const seen: string[] = [];
     let cursor: string | null = null;
     do {
-      const page: RunPage = (await list(`?limit=3${sort}${cursor === null ? '' : `&cursor=${cursor}`}`)).json();
+      const page: RunPage = (
+        await list(`?limit=3${sort}${cursor === null ? '' : `&cursor=${cursor}`}`)
+      ).json();
       seen.push(...page.data.map(({ id }) => id));
       cursor = page.nextCursor;
     } while (cursor !== null);
@@ -60,11 +73,17 @@ describe('GET /v1/runs', () => {
     expect((await list('', service.stranger)).json<RunPage>().data).toEqual([]);
   });
 
-  it.each(['status=done', 'sort=loss', 'limit=-1', 'limit=1000000000', 'cursor=e30', 'metadata=team', 'tag=%00', 'page=2'])(
-    'refuses %s',
-    async (query) => {
-      const answer = await list(`?${query}`);
-      expect(problemOf(answer)).toMatchObject({ status: 422, pointers: [`?${query.split('=')[0]}`] });
-    },
-  );
+  it.each([
+    'status=done',
+    'sort=loss',
+    'limit=-1',
+    'limit=1000000000',
+    'cursor=e30',
+    'metadata=team',
+    'tag=%00',
+    'page=2',
+  ])('refuses %s', async (query) => {
+    const answer = await list(`?${query}`);
+    expect(problemOf(answer)).toMatchObject({ status: 422, pointers: [`?${query.split('=')[0]}`] });
+  });
 });

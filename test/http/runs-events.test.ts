@@ -1,0 +1,186 @@
+import { connect } from 'node:net';
+import { createParser, type EventSourceMessage } from 'eventsource-parser';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { appendEvents } from '../../src/runs/events-store.ts';
+import type { RunEvent } from '../../src/runs/schema.ts';
+import { until } from '../flow/support/lifecycle.ts';
+import { problemOf, startService, submitted, type TestService } from './support/service.ts';
+
+interface Reader {
+  readonly status: number;
+  readonly events: EventSourceMessage[];
+  readonly comments: string[];
+  /** Resolves when the server ends or drops the stream. */
+  readonly ended: Promise<'ended' | 'dropped'>;
+  leave(): void;
+}
+
+describe('GET /v1/runs/{id}/events', () => {
+  let service: TestService;
+  const readers: Reader[] = [];
+
+  beforeAll(async () => {
+    service = await startService({
+      limits: { streams: { streamsMax: 3, heartbeatMs: 50, recheckMs: 100, stallMs: 300 } },
+    });
+  });
+  afterEach(() => {
+    for (const reader of readers.splice(0)) reader.leave();
+  });
+  afterAll(() => service.stop());
+
+  const append = (id: string, events: Parameters<typeof appendEvents>[2]) =>
+    service.db.$transaction((tx) => appendEvents(tx, id, events));
+  const epoch = (n: number) => ({
+    type: 'epoch' as const,
+    data: { epoch: n, epochs: 9, metrics: { loss: 1 / n } },
+  });
+  const done = {
+    type: 'done' as const,
+    data: { status: 'succeeded', stopReason: 'completed', results: null, weightsSha256: null },
+  };
+
+  async function open(id: string, headers: Record<string, string> = {}): Promise<Reader> {
+    const abort = new AbortController();
+    const response = await fetch(`${service.origin}/v1/runs/${id}/events`, {
+      headers: { ...service.admin, accept: 'text/event-stream', ...headers },
+      signal: abort.signal,
+    });
+    const events: EventSourceMessage[] = [];
+    const comments: string[] = [];
+    const parser = createParser({
+      onEvent: (event) => events.push(event),
+      onComment: (text) => comments.push(text),
+    });
+    const read = async () => {
+      const decoder = new TextDecoder();
+      for await (const bytes of response.body ?? []) parser.feed(decoder.decode(bytes, { stream: true }));
+    };
+    const ended = read().then(
+      () => 'ended' as const,
+      () => 'dropped' as const,
+    );
+    const reader = { status: response.status, events, comments, ended, leave: () => abort.abort() };
+    readers.push(reader);
+    return reader;
+  }
+
+  it('replays what was, goes on live, and ends with done', async () => {
+    const id = await submitted(service);
+    await append(id, [epoch(1)]);
+    const reader = await open(id);
+    await until(() => reader.events.length === 2, 'the replay');
+    await append(id, [epoch(2)]);
+    await append(id, [epoch(3), done]);
+    expect(await reader.ended).toBe('ended');
+    expect(reader.events.map(({ id, event }) => `${id} ${event}`)).toEqual([
+      '1 status',
+      '2 epoch',
+      '3 epoch',
+      '4 epoch',
+      '5 done',
+    ]);
+    expect(JSON.parse(reader.events[1]?.data ?? '')).toEqual(epoch(1).data);
+  });
+
+  it('goes on after Last-Event-ID, and says that there will be no more after the end', async () => {
+    const id = await submitted(service);
+    await append(id, [epoch(1), epoch(2), done]);
+    await service.db.run.update({ where: { id }, data: { status: 'succeeded' } });
+    const reader = await open(id, { 'last-event-id': '2' });
+    expect(await reader.ended).toBe('ended');
+    expect(reader.events.map(({ id }) => id)).toEqual(['3', '4']);
+    expect((await open(id, { 'last-event-id': '4' })).status).toBe(204);
+  });
+
+  it.each(['abc', '-1', '1.5', '99', '1e3', '99999999999999999999'])(
+    'refuses the forged Last-Event-ID %s',
+    async (forged) => {
+      expect((await open(await submitted(service), { 'last-event-id': forged })).status).toBe(400);
+    },
+  );
+
+  it('shows that it is alive while nothing happens', async () => {
+    const reader = await open(await submitted(service));
+    await until(() => reader.comments.length >= 2, 'heartbeats');
+  });
+
+  it('gives a key so many streams and no more, until one is closed', async () => {
+    const id = await submitted(service);
+    const open3 = await Promise.all([open(id), open(id), open(id)]);
+    expect((await open(id)).status).toBe(429);
+    expect((await open(id, service.reader)).status).toBe(200);
+    open3[0]?.leave();
+    await until(async () => (await open(id)).status === 200, 'the free place');
+  });
+
+  it('ends within moments of its key being revoked', async () => {
+    const { id: keyId, key } = await service.makeKey(service.projectId, 'read');
+    const reader = await open(await submitted(service), { authorization: `Bearer ${key}` });
+    expect(reader.status).toBe(200);
+    await service.db.apiKey.update({ where: { id: keyId }, data: { revokedAt: new Date() } });
+    expect(await reader.ended).toBe('ended');
+  });
+
+  it('drops a reader that does not read', async () => {
+    const id = await submitted(service);
+    const data = Array.from({ length: 400 }, (_, i) => ({
+      runId: id,
+      sequence: i + 2,
+      type: 'log',
+      data: { message: 'x'.repeat(64 * 1024) },
+    }));
+    await service.db.runEvent.createMany({ data });
+    const socket = connect(service.port, '127.0.0.1').pause();
+    socket.on('error', () => undefined);
+    const before = process.memoryUsage().rss;
+    socket.write(
+      `GET /v1/runs/${id}/events HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\nauthorization: ${service.admin.authorization}\r\n\r\n`,
+    );
+    const connections = () =>
+      new Promise<number>((resolve) => service.app.server.getConnections((_, count) => resolve(count)));
+    await until(async () => (await connections()) > 0, 'the connection');
+    await until(async () => (await connections()) === 0, 'the drop');
+    expect(process.memoryUsage().rss - before).toBeLessThan(100 * 1024 * 1024);
+    socket.destroy();
+  });
+
+  it('is a page of the same events without that Accept', async () => {
+    const id = await submitted(service);
+    await append(id, [epoch(1), epoch(2)]);
+    const list = async (query: string) =>
+      (await service.app.inject({ url: `/v1/runs/${id}/events${query}`, headers: service.admin })).json<{
+        data: RunEvent[];
+        hasMore: boolean;
+        nextCursor: string | null;
+      }>();
+    const first = await list('?limit=2');
+    expect(first.data).toMatchObject([
+      { sequence: 1, type: 'status' },
+      { sequence: 2, type: 'epoch', data: epoch(1).data },
+    ]);
+    const second = await list(`?limit=2&cursor=${first.nextCursor}`);
+    expect(second).toMatchObject({ data: [{ sequence: 3 }], hasMore: false, nextCursor: null });
+    const forged = await service.app.inject({
+      url: `/v1/runs/${id}/events?cursor=zz`,
+      headers: service.admin,
+    });
+    expect(problemOf(forged)).toMatchObject({ status: 422, pointers: ['?cursor'] });
+  });
+
+  it('knows nothing for another project', async () => {
+    const id = await submitted(service);
+    expect((await open(id, service.stranger)).status).toBe(404);
+  });
+
+  it('does not keep the service from stopping', async () => {
+    const own = await startService();
+    const id = await submitted(own);
+    const response = await fetch(`${own.origin}/v1/runs/${id}/events`, {
+      headers: { ...own.admin, accept: 'text/event-stream' },
+    });
+    expect(response.status).toBe(200);
+    await own.stop();
+    expect(await response.text()).toContain('event: status');
+  });
+});

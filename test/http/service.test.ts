@@ -1,0 +1,44 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startService, type TestService } from './support/service.ts';
+
+describe('the service', () => {
+  let service: TestService;
+
+  beforeAll(async () => {
+    service = await startService();
+  });
+  afterAll(() => service.stop());
+
+  it('is alive and ready', async () => {
+    expect((await service.app.inject('/livez')).json()).toEqual({ status: 'alive' });
+    const ready = await service.app.inject('/readyz');
+    expect(ready.statusCode).toBe(200);
+    expect(ready.json()).toEqual({ status: 'ready', checks: { database: 'ok', migrations: 'ok' } });
+  });
+
+  it('is not ready on a database without this version’s schema', async () => {
+    const own = await startService();
+    await own.db.$executeRaw`DELETE FROM _prisma_migrations`;
+    const ready = await own.app.inject('/readyz');
+    expect(ready.statusCode).toBe(503);
+    expect(ready.json()).toEqual({ status: 'unready', checks: { database: 'ok', migrations: 'failing' } });
+    await own.stop();
+  });
+
+  it('describes itself without a key, and shows the description under a CSP', async () => {
+    const api = (await service.app.inject('/openapi.json')).json();
+    expect(Object.keys(api.paths)).toContain('/v1/runs/{id}/events');
+    const page = await service.app.inject('/docs');
+    expect(page.statusCode).toBe(200);
+    expect(page.headers['content-type']).toMatch(/^text\/html/);
+    const policy = String(page.headers['content-security-policy']);
+    expect(policy).toContain("script-src 'self'");
+    expect(page.body).not.toMatch(/<script(?![^>]*\bsrc=)[^>]*>[^<]/);
+    for (const [, path = ''] of page.body.matchAll(/(?:src|href)="(?:\.)?([^"]+)"/g)) {
+      const url = new URL(path, 'http://x/docs/').pathname;
+      expect((await service.app.inject(url.startsWith('/docs') ? url : `/docs${url}`)).statusCode, path).toBe(
+        200,
+      );
+    }
+  });
+});
