@@ -1,0 +1,95 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { migrate, readMigrations } from '../../src/db/migrate.ts';
+import { schemaDifference } from '../../src/db/schema-engine.ts';
+import { packageRoot } from '../../src/package-root.ts';
+import { emptyDatabase } from './support/lifecycle.ts';
+
+type Scratch = Awaited<ReturnType<typeof emptyDatabase>>;
+
+let migrated: Scratch;
+let described: Scratch;
+beforeAll(async () => {
+  const server = process.env.TEST_DATABASE_URL ?? '';
+  [migrated, described] = [await emptyDatabase(server), await emptyDatabase(server)];
+});
+afterAll(async () => {
+  await migrated.drop();
+  await described.drop();
+});
+
+async function query(url: string, sql: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query(sql, values)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+/** Everything the two databases could differ in, but for the migrations' own record. */
+async function describeDatabase(url: string): Promise<unknown> {
+  const notRecord = `NOT LIKE '\\_prisma\\_%'`;
+  return {
+    columns: await query(
+      url,
+      `SELECT table_name, column_name, column_default, is_nullable, udt_name, datetime_precision, ordinal_position
+       FROM information_schema.columns WHERE table_schema = 'public' AND table_name ${notRecord}
+       ORDER BY table_name, column_name`,
+    ),
+    indexes: await query(
+      url,
+      `SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename ${notRecord} ORDER BY indexdef`,
+    ),
+    constraints: await query(
+      url,
+      `SELECT conrelid::regclass::text AS relation, conname, pg_get_constraintdef(oid) AS definition
+       FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text !~ '_prisma_'
+       ORDER BY 1, 2`,
+    ),
+    enums: await query(
+      url,
+      `SELECT t.typname, e.enumlabel FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid
+       ORDER BY t.typname, e.enumsortorder`,
+    ),
+  };
+}
+
+describe('migrate', () => {
+  it('lets one of several callers do the work, and has nothing to do afterwards', async () => {
+    const names = (await readMigrations()).map((migration) => migration.name);
+    const answers = await Promise.all(Array.from({ length: 4 }, () => migrate(migrated.url)));
+    expect(answers.filter((answer) => answer.length > 0)).toEqual([names]);
+    expect(await migrate(migrated.url)).toEqual([]);
+    const record = await query(
+      migrated.url,
+      'SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL ORDER BY 1',
+    );
+    expect(record.map((row) => row.migration_name)).toEqual(names);
+  });
+
+  it('yields exactly what prisma/schema.prisma describes', async () => {
+    const schema = await readFile(join(packageRoot(), 'prisma', 'schema.prisma'), 'utf8');
+    const [all] = await Promise.all([schemaDifference(described.url, null, schema), migrate(migrated.url)]);
+    await query(described.url, all);
+    const expected = await describeDatabase(described.url);
+    expect(await describeDatabase(migrated.url)).toEqual(expected);
+    expect(expected).toMatchObject({
+      enums: expect.arrayContaining([{ typname: 'RunStatus', enumlabel: 'queued' }]),
+    });
+  });
+
+  it('refuses a database whose last migration broke off', async () => {
+    const broken = await emptyDatabase(process.env.TEST_DATABASE_URL ?? '');
+    try {
+      await migrate(broken.url);
+      await query(broken.url, 'UPDATE _prisma_migrations SET finished_at = NULL');
+      await expect(migrate(broken.url)).rejects.toThrow(/failed migrations/);
+    } finally {
+      await broken.drop();
+    }
+  });
+});
