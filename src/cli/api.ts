@@ -9,6 +9,7 @@ import {
   eventSchema,
   pageOf,
   predictionsSchema,
+  readAnswer,
   runSchema,
   type WireDataset,
   type WireEvent,
@@ -48,7 +49,7 @@ export function createApi(address: ServiceAddress): Api {
     do {
       const query = new URLSearchParams({ ...filter, limit: String(Math.min(limit - rows.length, 100)) });
       if (cursor !== null) query.set('cursor', cursor);
-      const page = pageOf(row).parse(await client.json('GET', `${path}?${query}`));
+      const page = readAnswer(pageOf(row), await client.json('GET', `${path}?${query}`));
       rows.push(...page.data);
       cursor = page.hasMore ? page.nextCursor : null;
     } while (cursor !== null && rows.length < limit);
@@ -61,28 +62,28 @@ export function createApi(address: ServiceAddress): Api {
     async uploadDataset(csv, name) {
       const headers = { 'content-type': 'text/csv' };
       const path = `/v1/datasets?${new URLSearchParams({ name })}`;
-      return datasetSchema.parse(await client.json('POST', path, { body: csv, headers }));
+      return readAnswer(datasetSchema, await client.json('POST', path, { body: csv, headers }));
     },
     async getDataset(id) {
       try {
-        return datasetSchema.parse(await client.json('GET', `/v1/datasets/${encodeURIComponent(id)}`));
+        return readAnswer(datasetSchema, await client.json('GET', `/v1/datasets/${encodeURIComponent(id)}`));
       } catch (error) {
         if (error instanceof ServiceFailure && error.status === 404) return null;
         throw error;
       }
     },
-    createRun: async (spec) => runSchema.parse(await sendJson(client, '/v1/runs', spec)),
+    createRun: async (spec) => readAnswer(runSchema, await sendJson(client, '/v1/runs', spec)),
     listRuns,
     async getRun(idOrLast) {
-      if (idOrLast !== 'last') return runSchema.parse(await client.json('GET', runPath(idOrLast)));
+      if (idOrLast !== 'last') return readAnswer(runSchema, await client.json('GET', runPath(idOrLast)));
       const [newest] = await listRuns({ limit: 1 });
       if (!newest) throw new CliFailure('There is no run yet.');
-      return runSchema.parse(await client.json('GET', runPath(newest.id)));
+      return readAnswer(runSchema, await client.json('GET', runPath(newest.id)));
     },
-    cancelRun: async (id) => runSchema.parse(await client.json('POST', `${runPath(id)}/cancel`)),
+    cancelRun: async (id) => readAnswer(runSchema, await client.json('POST', `${runPath(id)}/cancel`)),
     async predict(id, rows) {
       const answer = await sendJson(client, `${runPath(id)}/predictions`, { rows });
-      return predictionsSchema.parse(answer).predictions;
+      return readAnswer(predictionsSchema, answer).predictions;
     },
     async weights(id) {
       const response = await client.request('GET', `${runPath(id)}/weights?format=safetensors`, {

@@ -27,7 +27,8 @@ export function describeEnd(run: WireRun): string {
 /** Final numbers as a table of parts: `test  loss 0.08  accuracy 0.98`. Empty before the end. */
 export function resultLines(run: WireRun): string[] {
   const parts = new Map<string, [string, number | null][]>();
-  for (const [name, value] of Object.entries(run.results?.metrics ?? {})) {
+  for (const [name, value] of Object.entries(run.results ?? {})) {
+    if (typeof value !== 'number' && value !== null) continue;
     const part = /^(training|validation|test)(?=[A-Z])/.exec(name)?.[1] ?? 'training';
     const metric = name.startsWith(part) && name !== part ? name.slice(part.length) : name;
     const short = metric.charAt(0).toLowerCase() + metric.slice(1);
@@ -46,7 +47,7 @@ export function resultLines(run: WireRun): string[] {
 
 /** Rows are the truth, columns the prediction. Left out when wider than `columns`. */
 export function confusionLines(run: WireRun, columns: number): string[] {
-  const confusion = run.results?.confusion;
+  const confusion = run.results?.confusionMatrix;
   if (!confusion) return [];
   const labels = confusion.labels.map(safeText);
   const rows = confusion.counts.map((counts, i) => [

@@ -126,7 +126,7 @@ async function submitDigits(api: Api, steps: Steps): Promise<WireRun> {
 }
 
 function showAccuracy(run: WireRun, terminal: Terminal): void {
-  const accuracy = run.results?.metrics.testAccuracy;
+  const accuracy = run.results?.testAccuracy;
   if (typeof accuracy !== 'number') return;
   const percent = formatNumber(accuracy * 100);
   terminal.write(`\nHeld-out accuracy: ${percent} %, on test rows that no training step saw.\n`);

@@ -1,6 +1,15 @@
 // What the command reads of the service's answers. Loose on purpose: fields that a newer service
 // adds are no concern of an older command.
 import { z } from 'zod';
+import { CliFailure } from './failure.ts';
+
+/** Parses an answer, or says that this command does not understand it. */
+export function readAnswer<Shape extends z.ZodType>(shape: Shape, answer: unknown): z.output<Shape> {
+  const parsed = shape.safeParse(answer);
+  if (parsed.success) return parsed.data;
+  const where = parsed.error.issues[0]?.path.join('.') || 'the whole';
+  throw new CliFailure(`The service answered in a way this version does not understand (${where}).`);
+}
 
 const metrics = z.record(z.string(), z.number().nullable());
 
@@ -10,7 +19,8 @@ export const confusionSchema = z.object({
   counts: z.array(z.array(z.number())),
 });
 
-const results = z.looseObject({ metrics, confusion: confusionSchema.nullable() });
+/** `loss`, `validationLoss`, `testAccuracy` … and `confusionMatrix`; what else comes is passed over. */
+const results = z.looseObject({ confusionMatrix: confusionSchema.optional() });
 
 export const runSchema = z.looseObject({
   id: z.string(),

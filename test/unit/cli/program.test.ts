@@ -82,7 +82,15 @@ describe('usage', () => {
 describe('train', () => {
   it('uploads the data, changes the spec, submits, follows, and succeeds', async () => {
     const received: { csv?: string; spec?: unknown } = {};
-    const results = { metrics: { loss: 0.1, testAccuracy: 0.975 }, confusion: null };
+    const confusionMatrix = {
+      part: 'test',
+      labels: ['a', 'b'],
+      counts: [
+        [3, 0],
+        [1, 4],
+      ],
+    };
+    const results = { loss: 0.1, testAccuracy: 0.975, confusionMatrix };
     await serve({
       'POST /v1/datasets': (request, response, body) => {
         received.csv = `${request.url} ${request.headers['content-type']} ${body}`;
@@ -317,6 +325,29 @@ describe('looking', () => {
   });
 });
 
+describe('show', () => {
+  it('prints the results by part, and the confusion matrix', async () => {
+    const confusionMatrix = {
+      part: 'test',
+      labels: ['yes', 'no'],
+      counts: [
+        [3, 0],
+        [1, 4],
+      ],
+    };
+    const results = { loss: 0.1, validationLoss: 0.2, testLoss: null, confusionMatrix };
+    await serve({
+      [`GET /v1/runs/${run.id}`]: (_request, response) =>
+        sendJson(response, 200, runJson({ status: 'succeeded', results, later: 'field' })),
+    });
+    const { out } = await trainyard(['show', run.id]);
+    expect(out).toContain('  training    0.1000\n  validation  0.2000\n  test             –\n');
+    expect(out).toContain('       yes  no\n  yes    3   ·\n   no    1   4\n');
+    const { out: json } = await trainyard(['show', run.id, '--json']);
+    expect(JSON.parse(json)).toMatchObject({ later: 'field', results });
+  });
+});
+
 describe('a service that does not help', () => {
   it('says how to start it when nothing answers', async () => {
     const gone = await serve({});
@@ -335,6 +366,13 @@ describe('a service that does not help', () => {
     expect(exitCode).toBe(1);
     expect(err).toContain('refused the key from TRAINYARD_API_KEY');
     expect(err).not.toContain('ty_test');
+  });
+
+  it('says so when it does not understand the answer', async () => {
+    await serve({ [`GET /v1/runs/${run.id}`]: (_request, response) => sendJson(response, 200, { id: 5 }) });
+    const { exitCode, err } = await trainyard(['show', run.id]);
+    expect(exitCode).toBe(1);
+    expect(err).toContain('does not understand (id)');
   });
 
   it('copes with an answer that is not its own', async () => {
