@@ -12,8 +12,8 @@ const fromBits = (bits: number): number => {
   return view.getFloat32(0);
 };
 
-/** Every 40,009th of all f32 numbers (a prime: all exponents and all kinds of mantissa). */
-const everywhere = Array.from({ length: Math.floor(2 ** 32 / 40_009) }, (_, i) => fromBits(i * 40_009));
+/** Every 200,003rd of all f32 numbers (a prime: all exponents and all kinds of mantissa). */
+const everywhere = Array.from({ length: Math.floor(2 ** 32 / 200_003) }, (_, i) => fromBits(i * 200_003));
 const between = (from: number, to: number, n: number): number[] =>
   Array.from({ length: n }, (_, i) => Math.fround(from + ((to - from) * i) / (n - 1)));
 
@@ -35,7 +35,7 @@ function worst(expr: Expr, truth: (x: number) => number, samples: readonly numbe
 describe('exp', () => {
   it('is within 1 ulp everywhere, denormal results included', () => {
     expect(worst(exp(x), Math.exp, everywhere)).toBeLessThan(1);
-    expect(worst(exp(x), Math.exp, between(-104, 89, 50_001))).toBeLessThan(1);
+    expect(worst(exp(x), Math.exp, between(-104, 89, 30_001))).toBeLessThan(1);
     expect(worst(exp(x), Math.exp, between(-1, 1, 20_001))).toBeLessThan(1);
   });
 
@@ -50,7 +50,7 @@ describe('exp', () => {
 describe('log', () => {
   it('is within 1 ulp everywhere, denormal arguments included', () => {
     expect(worst(log(x), Math.log, everywhere)).toBeLessThan(1);
-    expect(worst(log(x), Math.log, between(0.5, 2, 50_001))).toBeLessThan(1);
+    expect(worst(log(x), Math.log, between(0.5, 2, 30_001))).toBeLessThan(1);
   });
 
   it('has its edges', () => {
@@ -60,7 +60,7 @@ describe('log', () => {
 });
 
 describe('tanh', () => {
-  const samples = [...everywhere, ...between(-10, 10, 50_001), ...between(-0.01, 0.01, 20_001)];
+  const samples = [...everywhere, ...between(-10, 10, 20_001), ...between(-0.01, 0.01, 5_001)];
 
   it('is within 2 ulp everywhere', () => {
     expect(worst(tanh(x), Math.tanh, samples)).toBeLessThan(2);

@@ -13,11 +13,14 @@ import type {
 import { stream } from '../../../../src/engine/random.ts';
 import type { Domain } from '../evaluate.ts';
 import { evaluate } from '../evaluate.ts';
+import { expectSameBitsEverywhere } from './back-end-conformance.ts';
 import { exampleSpec } from './example-spec.ts';
 import { checkTyping } from './typing.ts';
 
 const ROWS = 5;
 const WIDTHS = [1, 2, 3, 17];
+/** Around the sixteen lanes and the panels. */
+const LANE_WIDTHS = [1, 15, 16, 33];
 const x = input('x');
 const t = input('t');
 
@@ -80,6 +83,14 @@ export function describeActivation(kind: ActivationKind): void {
 
   it('lets a NaN through', () => {
     expect(evaluate(e, { rows: 1, columns: 1, inputs: { x: [NaN] } })[0]).toBeNaN();
+  });
+
+  it.each(LANE_WIDTHS)('gives the same bits on every back end, over %i columns', (columns) => {
+    const edges = [0, -0, 1e-40, -20, 20, 89, -104, 1e30, Infinity, -Infinity, NaN];
+    const at = [...edges, ...values(ROWS * columns, kind.kind, 'bits')].slice(0, ROWS * columns);
+    const inputs = { x: at, g: values(ROWS * columns, kind.kind, 'bits', 'g') };
+    const gradient = vjp(e, 'x', input('g'));
+    expectSameBitsEverywhere({ value: e, gradient }, { rows: ROWS, columns, inputs });
   });
 
   const { derivativeFromOutput } = kind;
@@ -178,6 +189,12 @@ export function describeMetric(kind: MetricKind): void {
     expect(kind.formula(input('y'), t, n)).toEqual(e);
   });
 
+  it.each(cases)('gives the same bits on every back end for $type targets ($n outputs)', ({ type, n }) => {
+    const inputs = { y: values(ROWS * n, kind.kind), t: targets(type, n, kind.kind) };
+    const value = kind.formula(input('y'), t, n);
+    expectSameBitsEverywhere({ value }, { rows: ROWS, columns: n, inputs });
+  });
+
   it.each(cases)('finds nothing better than the truth, for $type targets ($n outputs)', ({ type, n }) => {
     const truth = targets(type, n, kind.kind);
     const e = kind.formula(input('y'), t, n);
@@ -230,6 +247,22 @@ export function describeOptimizer(kind: OptimizerKind): void {
       expect(scalars.every((v) => Number.isFinite(v))).toBe(true);
       expect(kind.scalars(spec, step, 0.01)).toEqual(scalars);
     }
+  });
+
+  it.each(LANE_WIDTHS)('gives the same bits on every back end, over %i columns', (columns) => {
+    const list = (name: string): number[] => values(ROWS * columns, kind.kind, name);
+    const scalars = kind
+      .scalars(spec, 3, 0.01)
+      .map((v, i) => [`scalar.${kind.scalarNames[i]}`, [v]] as const);
+    // A mean of squares is among what slots hold: they are given positive numbers.
+    const state = slots.map((s) => [`slot.${s}`, list(s).map(Math.abs)] as const);
+    const inputs = {
+      parameter: list('parameter'),
+      gradient: list('gradient'),
+      ...Object.fromEntries([...scalars, ...state]),
+    };
+    const formulas = { ...update.slots, parameter: update.parameter };
+    expectSameBitsEverywhere(formulas, { rows: ROWS, columns, inputs });
   });
 
   it('goes downhill on ½θ² from either side', () => {

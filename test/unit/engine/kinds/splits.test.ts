@@ -104,6 +104,13 @@ describe('stratified', () => {
     }
   });
 
+  it('gives the odd rows to the largest remainders', () => {
+    const strata = [0, 0, 0, 0, 0, 0, 0, 1, 1, 1];
+    // Quotas 2.1 and 0.9.
+    const { validation } = assign({ kind: 'stratified', validation: 0.3, test: 0 }, strata);
+    expect([...validation].filter((row) => strata[row] === 1)).toHaveLength(1);
+  });
+
   it('does not mind codes that no row has', () => {
     const parts = assign({ kind: 'stratified', validation: 0.5, test: 0 }, [5, 5, 2, 2]);
     expect(parts.validation).toHaveLength(2);
