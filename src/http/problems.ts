@@ -122,7 +122,8 @@ const databaseAway = new Set([
   'P2024',
 ]);
 
-function toProblem(error: FastifyError | ProblemError, request: FastifyRequest): ProblemError {
+/** The answer to whatever was thrown. */
+export function toProblem(error: FastifyError | ProblemError, request: FastifyRequest): ProblemError {
   if (error instanceof ProblemError) return error;
   if (error.validation) return validationProblem(error, request);
   const mapped = fastifyCodes[error.code];

@@ -10,7 +10,7 @@ import {
   LogController,
 } from 'fastify';
 import { catalogue, type ProblemCode, problem } from '../errors.ts';
-import { problemBody, problemMediaType } from './problems.ts';
+import { problemBody, problemMediaType, sendProblem, toProblem } from './problems.ts';
 
 export const jsonBodyBytesMax = 1024 * 1024;
 const headerBytesMax = 16 * 1024;
@@ -45,6 +45,9 @@ export function serverOptions(log: FastifyBaseLogger, limits: SocketLimits): Fas
     },
     requestTimeout: 3_600_000,
     clientErrorHandler: refuseConnection,
+    frameworkErrors: (error, request, reply) => {
+      void sendProblem(request, reply, toProblem(error, request));
+    },
   };
 }
 

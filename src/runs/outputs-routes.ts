@@ -1,4 +1,5 @@
 // What a run gives: metrics, events, weights, predictions.
+import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { FastifyZodOpenApiTypeProvider } from 'fastify-zod-openapi';
 import { z } from 'zod';
@@ -154,7 +155,8 @@ export function outputRoutes(app: FastifyInstance, { db, streams, predictions }:
         reply.code(206).header('content-range', `bytes ${start}-${end - 1}/${file.byteLength}`);
       }
       reply.type('application/octet-stream');
-      if (request.method === 'HEAD') return sendRaw(reply, '');
+      // HEAD wants the headers alone; an empty stream leaves the length as it is.
+      if (request.method === 'HEAD') return sendRaw(reply, Readable.from([]));
       return sendRaw(reply, streamWeights(db, file, start, end));
     },
   );

@@ -79,7 +79,7 @@ describe('a request', () => {
     await own.db.$executeRaw`ALTER TABLE "Dataset" RENAME TO "Elsewhere"`;
     const answer = await own.app.inject({ url: '/v1/datasets', headers: own.admin });
     expect(problemOf(answer)).toEqual({ status: 500, code: 'internal', pointers: [] });
-    expect(answer.body).not.toMatch(/Dataset|SELECT|prisma|relation|\.ts/i);
+    expect(answer.body.replace('/v1/datasets', '')).not.toMatch(/dataset|select|prisma|relation|\.ts/i);
     await own.stop();
   });
 });

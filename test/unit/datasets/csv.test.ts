@@ -39,7 +39,9 @@ async function recordsOf(text: string, pieceBytes: number): Promise<string[][]> 
 
 describe('parseCsv', () => {
   it('reads quotes, CRLF, a byte order mark, and a last line without an end', async () => {
-    const table = await parseCsv(bytesOf('\ufeffa,"b ""x""",c\r\n1.5,"red, dark",x\r\n\r\n-2e3,"two\nlines",y'));
+    const table = await parseCsv(
+      bytesOf('\ufeffa,"b ""x""",c\r\n1.5,"red, dark",x\r\n\r\n-2e3,"two\nlines",y'),
+    );
     expect(table.rowCount).toBe(2);
     expect(valuesOf(table)).toEqual({ a: [1.5, -2000], 'b "x"': ['red, dark', 'two\nlines'], c: ['x', 'y'] });
   });
@@ -58,7 +60,9 @@ describe('parseCsv', () => {
     const mixed = 'k,x\n01,1\n1,2\nred,3\n1.0,4\n';
     expect(valuesOf(await parseCsv(bytesOf(mixed))).k).toEqual(['01', '1', 'red', '1.0']);
     const { columns } = await scanCsv(() => [bytesOf(mixed)], types, defaultCsvLimits);
-    expect(columns[0]).toMatchObject({ categories: [{ value: '01' }, { value: '1' }, { value: '1.0' }, { value: 'red' }] });
+    expect(columns[0]).toMatchObject({
+      categories: [{ value: '01' }, { value: '1' }, { value: '1.0' }, { value: 'red' }],
+    });
   });
 
   it('believes the types it is given', async () => {
@@ -71,7 +75,9 @@ describe('parseCsv', () => {
 
   it('refuses a text in a column of which nine tenths are numbers, and takes it below that', async () => {
     const csv = (texts: number, numbers: number) =>
-      bytesOf(`a,b\n${'1,1\n'.repeat(numbers)}${Array.from({ length: texts }, (_, i) => `t${i},1\n`).join('')}`);
+      bytesOf(
+        `a,b\n${'1,1\n'.repeat(numbers)}${Array.from({ length: texts }, (_, i) => `t${i},1\n`).join('')}`,
+      );
     await expect(parseCsv(csv(1, 9))).rejects.toMatchObject({ line: 11, column: 'a' });
     expect((await parseCsv(csv(2, 9))).columns[0]?.type).toBe('categorical');
     await expect(parseCsv(csv(1, 9), { numeric: ['a'] })).rejects.toMatchObject({ line: 11, column: 'a' });
@@ -114,9 +120,9 @@ describe('readCsv', () => {
       fc.constantFrom('', '12', 'x'),
     );
     const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
-    const written = fc.tuple(cell, fc.boolean()).map(([text, always]) =>
-      always || /[",\r\n]/.test(text) ? quoted(text) : text,
-    );
+    const written = fc
+      .tuple(cell, fc.boolean())
+      .map(([text, always]) => (always || /[",\r\n]/.test(text) ? quoted(text) : text));
     const file = fc.tuple(
       fc.array(fc.tuple(written, written, written), { minLength: 1, maxLength: 8 }),
       fc.constantFrom('\n', '\r\n'),
@@ -125,7 +131,10 @@ describe('readCsv', () => {
     await fc.assert(
       fc.asyncProperty(file, fc.integer({ min: 1, max: 20 }), async ([rows, end, ended], pieceBytes) => {
         const text = ['h1,"h,2",h3', ...rows.map((cells) => cells.join(','))].join(end) + (ended ? end : '');
-        const expected: string[][] = parse(text, { record_delimiter: ['\r\n', '\n'], skip_empty_lines: true });
+        const expected: string[][] = parse(text, {
+          record_delimiter: ['\r\n', '\n'],
+          skip_empty_lines: true,
+        });
         expect(await recordsOf(text, pieceBytes)).toEqual(expected);
       }),
       { numRuns: 500 },

@@ -17,7 +17,10 @@ describe('parseDecimal', () => {
         fc.option(digits(20)),
         fc.option(fc.integer({ min: -340, max: 310 })),
       )
-      .map(([sign, whole, part, power]) => `${sign}${whole}${part === null ? '' : `.${part}`}${power === null ? '' : `e${power}`}`);
+      .map(
+        ([sign, whole, part, power]) =>
+          `${sign}${whole}${part === null ? '' : `.${part}`}${power === null ? '' : `e${power}`}`,
+      );
     fc.assert(
       fc.property(number, (text) => {
         const isNumber = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/.test(text) && Number.isFinite(Number(text));
@@ -33,12 +36,26 @@ describe('parseDecimal', () => {
     );
   });
 
-  it.each(['', ' ', '-', '.', 'e5', '1e', '1e+', '1_000', '0x10', '1,5', 'NaN', 'Infinity', '1e999', '--1', '1 2', '١'])(
-    'finds no number in %j',
-    (text) => {
-      expect(read(text)).toBeNaN();
-    },
-  );
+  it.each([
+    '',
+    ' ',
+    '-',
+    '.',
+    'e5',
+    '1e',
+    '1e+',
+    '1_000',
+    '0x10',
+    '1,5',
+    'NaN',
+    'Infinity',
+    '1e999',
+    '--1',
+    '1 2',
+    '١',
+  ])('finds no number in %j', (text) => {
+    expect(read(text)).toBeNaN();
+  });
 
   it.each([
     [' 12\t', 12],
