@@ -10,6 +10,7 @@ import { add, colSum, input, mul, operands } from './expr.ts';
 import type { Network } from './forward.ts';
 import { ACC, full, gemmStores, storeTo } from './forward.ts';
 import type { AffineNode, GraphNode, MapNode, Parameter } from './graph.ts';
+import { inputsOf } from './graph.ts';
 import type { BufferId, Kernel, Source } from './kernels.ts';
 import type { Output } from './lower.ts';
 import { lower } from './lower.ts';
@@ -38,7 +39,7 @@ function reads(e: Expr, found: (node: Expr) => boolean, seen = new Set<Expr>()):
 }
 
 const readsX = (e: Expr): boolean => reads(e, (node) => node.op === 'input' && node.name === 'x');
-const needsGradient = (n: GraphNode): boolean => n.op === 'affine' || (n.op === 'map' && needsGradient(n.x));
+const needsGradient = (n: GraphNode): boolean => n.op === 'affine' || inputsOf(n).some(needsGradient);
 
 /** Nodes whose value the way back reads although a fused kernel would not store it. */
 export function keptNodes(net: Network): ReadonlySet<GraphNode> {
@@ -143,16 +144,23 @@ export function emitBackward(net: Network, cotangent: BufferId, update: Update):
     );
   };
 
-  const toMapInput = (n: MapNode, dy: BufferId): void => {
-    if (!needsGradient(n.x)) return;
-    const { expr, target, sources } = contribution(n.x, mapCotangent(n));
+  /** Passes the cotangent on through an elementwise or row-wise expression of it. */
+  const toOperand = (
+    n: GraphNode,
+    x: GraphNode,
+    dy: BufferId,
+    e: Expr,
+    read: Record<string, Source>,
+  ): void => {
+    if (!needsGradient(x)) return;
+    const { expr, target, sources } = contribution(x, e);
     kernels.push(
       ...lower(
         {
-          label: `map ${n.id} backward`,
+          label: `${n.op} ${n.id} backward`,
           rows: 'batch',
           columns: n.features,
-          sources: { ...mapSources(n), ...sources, g: full(dy) },
+          sources: { ...read, ...sources, g: full(dy) },
           outputs: [{ expr, target }],
         },
         net.buffers,
@@ -163,7 +171,8 @@ export function emitBackward(net: Network, cotangent: BufferId, update: Update):
   for (const n of net.nodes.toReversed()) {
     const dy = cotangents.get(n);
     if (dy === undefined) continue;
-    if (n.op === 'map') toMapInput(n, dy);
+    if (n.op === 'map') toOperand(n, n.x, dy, mapCotangent(n), mapSources(n));
+    if (n.op === 'add') for (const x of inputsOf(n)) toOperand(n, x, dy, G, {});
     if (n.op !== 'affine') continue;
     // The product with the old weights comes before their update.
     toInput(n, dy);

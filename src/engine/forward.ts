@@ -1,8 +1,11 @@
 /** Kernels of the way forward: each node's value, with elementwise maps fused into the matrix product before them. */
 import type { BufferTable } from './buffers.ts';
-import { input } from './expr.ts';
+import type { Expr } from './expr.ts';
+import { add, input } from './expr.ts';
 import type { AffineNode, GraphNode, MapNode, Parameter } from './graph.ts';
+import { inputsOf } from './graph.ts';
 import type { BufferId, Kernel, Source, Store } from './kernels.ts';
+import type { Lowering } from './lower.ts';
 import { bindingsOf, lower } from './lower.ts';
 import { expandCalls } from './math.ts';
 import { substitute } from './rewrite.ts';
@@ -40,8 +43,7 @@ export function createNetwork(
   const values = new Map<GraphNode, BufferId>();
   const consumers = new Map<GraphNode, GraphNode[]>();
   for (const n of at.nodes) {
-    if (n.op === 'data') continue;
-    consumers.set(n.x, [...(consumers.get(n.x) ?? []), n]);
+    for (const x of inputsOf(n)) consumers.set(x, [...(consumers.get(x) ?? []), n]);
   }
   return {
     ...at,
@@ -95,22 +97,22 @@ export function emitForward(net: Network, kept: ReadonlySet<GraphNode>): Kernel[
         init: n.bias === null ? null : net.parameter(n.bias),
         ...gemmStores(stores, {}),
       });
+    } else if (n.op === 'add') {
+      const sources = { a: full(net.value(n.a)), b: full(net.value(n.b)) };
+      kernels.push(...emitElements(net, n, sources, add(input('a'), input('b'))));
     } else if (!fused.has(n)) {
-      kernels.push(
-        ...lower(
-          {
-            label: `map ${n.id}`,
-            rows: 'batch',
-            columns: n.features,
-            sources: { x: full(net.value(n.x)) },
-            outputs: [{ expr: n.formula, target: storeTo(net.value(n)) }],
-          },
-          net.buffers,
-        ),
-      );
+      kernels.push(...emitElements(net, n, { x: full(net.value(n.x)) }, n.formula));
     }
   }
   return kernels;
+}
+
+function emitElements(net: Network, n: GraphNode, sources: Lowering['sources'], expr: Expr): Kernel[] {
+  const outputs = [{ expr, target: storeTo(net.value(n)) }];
+  return lower(
+    { label: `${n.op} ${n.id}`, rows: 'batch', columns: n.features, sources, outputs },
+    net.buffers,
+  );
 }
 
 const mapFormula = (map: MapNode) => substitute(map.formula, { x: ACC });

@@ -31,6 +31,8 @@ export interface GraphBuilder {
    * for elementwise formulas: then x need not be kept for the way back.
    */
   map(x: Node, formula: (x: Expr) => Expr, derivativeFromOutput?: (y: Expr) => Expr): Node;
+  /** a + b, element by element: where paths join again. */
+  add(a: Node, b: Node): Node;
 }
 
 export interface DataNode extends Node {
@@ -51,7 +53,12 @@ export interface MapNode extends Node {
   readonly derivativeFromOutput: Expr | null;
   readonly elementwise: boolean;
 }
-export type GraphNode = DataNode | AffineNode | MapNode;
+export interface AddNode extends Node {
+  readonly op: 'add';
+  readonly a: GraphNode;
+  readonly b: GraphNode;
+}
+export type GraphNode = DataNode | AffineNode | MapNode | AddNode;
 export type Parameter = ParameterRef & ParameterSpec;
 
 export interface Graph extends GraphBuilder {
@@ -60,6 +67,12 @@ export interface Graph extends GraphBuilder {
   readonly parameters: readonly Parameter[];
   /** The graph's own record of a node that a layer handed back. */
   node(ref: Node): GraphNode;
+}
+
+/** What a node is computed from, in order; the same node may be there twice. */
+export function inputsOf(n: GraphNode): readonly GraphNode[] {
+  if (n.op === 'data') return [];
+  return n.op === 'add' ? [n.a, n.b] : [n.x];
 }
 
 const X = input('x');
@@ -129,12 +142,16 @@ export function createGraph(features: number): Graph {
         elementwise: !reduces(e),
       });
     },
+    add(a, b) {
+      if (a.features !== b.features) throw new Error(`cannot add ${a.features} features and ${b.features}`);
+      return added({ op: 'add', id: nodes.length, features: a.features, a: node(a), b: node(b) });
+    },
   };
 }
 
 /** The nodes that `roots` are computed from, themselves included, operands first. */
 export function reachable(graph: Graph, roots: readonly GraphNode[]): readonly GraphNode[] {
   const wanted = new Set<GraphNode>(roots);
-  for (const n of graph.nodes.toReversed()) if (wanted.has(n) && n.op !== 'data') wanted.add(n.x);
+  for (const n of graph.nodes.toReversed()) if (wanted.has(n)) for (const x of inputsOf(n)) wanted.add(x);
   return graph.nodes.filter((n) => wanted.has(n));
 }
