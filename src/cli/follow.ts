@@ -24,9 +24,7 @@ export async function followRun(at: Following): Promise<{ exitCode: ExitCode; ru
   const letGo = handleInterrupts(at, progress, watching);
   const onReconnect = () => {
     if (watching.signal.aborted) return;
-    progress.hold();
-    terminal.note('Lost the connection; trying again.\n');
-    progress.resume();
+    noteBetween(progress, terminal, 'Lost the connection; trying again.');
   };
   try {
     for await (const event of api.events(run.id, watching.signal, onReconnect)) {
@@ -81,6 +79,12 @@ function waitingText(status: string): string {
   return safeText(status);
 }
 
+function noteBetween(progress: Progress, terminal: Terminal, text: string): void {
+  progress.hold();
+  terminal.note(`${text}\n`);
+  progress.resume();
+}
+
 // The first Ctrl-C asks, a second one while it asks means "only stop watching".
 function handleInterrupts(at: Following, progress: Progress, watching: AbortController): () => void {
   const { api, run, terminal } = at;
@@ -98,9 +102,9 @@ function handleInterrupts(at: Following, progress: Progress, watching: AbortCont
     if (key !== 'c') return;
     try {
       const cancelled = await api.cancelRun(run.id);
-      if (!isFinal(cancelled.status)) terminal.note(`${describeStatus(cancelled)} …\n`);
+      if (!isFinal(cancelled.status)) noteBetween(progress, terminal, `${describeStatus(cancelled)} …`);
     } catch (error) {
-      terminal.note(`${error instanceof Error ? error.message : error}\n`);
+      noteBetween(progress, terminal, error instanceof Error ? error.message : String(error));
     }
   };
   return terminal.onInterrupt(() => void onInterrupt());

@@ -25,7 +25,7 @@ export function renderBar(
   columns: number,
   unicode: boolean,
 ): string {
-  const width = columns - 1; // the last column would wrap on some terminals
+  const width = columns - 3; // the terminal itself writes ^C behind the bar, and must not wrap
   const epochs = String(event.epochs);
   const count = `${String(event.epoch).padStart(epochs.length)}/${epochs}`;
   const left = etaSeconds === null ? '' : `  ${formatDuration(etaSeconds)} left`;
