@@ -42,7 +42,7 @@ export function dataFolder(): DataFolder {
 /** Kills the process, everything below it, and the folder's Postgres, without a chance to clean up. */
 export function killEverything(pid: number, dataDir: string): void {
   const family = [pid];
-  for (const parent of family) family.push(...childrenOf(parent));
+  for (const parent of family) family.push(...childrenOf(parent, ''));
   const postmaster = Number(
     readFileSync(join(dataDir, 'postgres', 'data', 'postmaster.pid'), 'utf8').split('\n')[0],
   );
@@ -55,10 +55,11 @@ export function killEverything(pid: number, dataDir: string): void {
   }
 }
 
-function childrenOf(parent: number): number[] {
-  const rows = execFileSync('ps', ['-axo', 'pid=,ppid='], { encoding: 'utf8' }).trim().split('\n');
+/** Pids of the process's children whose command line holds `word`. */
+export function childrenOf(parent: number, word: string): number[] {
+  const rows = execFileSync('ps', ['-axo', 'pid=,ppid=,args='], { encoding: 'utf8' }).trim().split('\n');
   return rows.flatMap((row) => {
-    const [pid = 0, ppid] = row.trim().split(/\s+/).map(Number);
-    return ppid === parent ? [pid] : [];
+    const [pid = '', ppid, ...args] = row.trim().split(/\s+/);
+    return Number(ppid) === parent && args.join(' ').includes(word) ? [Number(pid)] : [];
   });
 }
