@@ -118,7 +118,19 @@ export function operands(e: Expr): readonly Expr[] {
 }
 
 const COMPARE = new Set<string>(['lt', 'le', 'gt', 'ge', 'eq', 'ne']);
-const INT = new Set<string>(['iconst', 'iadd', 'isub', 'imul', 'iand', 'ior', 'ixor', 'ishl', 'ishr', 'iushr', 'bits']);
+const INT = new Set<string>([
+  'iconst',
+  'iadd',
+  'isub',
+  'imul',
+  'iand',
+  'ior',
+  'ixor',
+  'ishl',
+  'ishr',
+  'iushr',
+  'bits',
+]);
 
 export function laneType(e: Expr): LaneType {
   if (COMPARE.has(e.op)) return 'mask';
