@@ -4,11 +4,13 @@ import type { HeldStatus } from '../src/runs/status.ts';
 
 export interface HeartbeatDeps {
   readonly leaseSeconds: number;
+  /** Longer than any honest chunk of steps, on any machine. */
+  readonly stallSeconds: number;
   renew(): Promise<HeldStatus | 'lost'>;
   /** A number that moves with the training, or null while none is expected to. */
   progress(): number | null;
   onWanted(wanted: HeldStatus | 'lost'): void;
-  /** No step for longer than any honest chunk of steps takes. */
+  /** No step for `stallSeconds`. */
   onStalled(): void;
   onError(error: unknown): void;
 }
@@ -19,10 +21,7 @@ export interface Heartbeat {
   stop(): void;
 }
 
-const stallMsMin = 20_000;
-
 export function startHeartbeat(deps: HeartbeatDeps): Heartbeat {
-  const stallMs = Math.max(stallMsMin, deps.leaseSeconds * 1_000);
   let lastProgress: number | null = null;
   let movedAt = performance.now();
   let stopped = false;
@@ -38,7 +37,7 @@ export function startHeartbeat(deps: HeartbeatDeps): Heartbeat {
     if (progress === null || progress !== lastProgress) {
       lastProgress = progress;
       movedAt = performance.now();
-    } else if (performance.now() - movedAt > stallMs) {
+    } else if (performance.now() - movedAt > deps.stallSeconds * 1_000) {
       deps.onStalled();
       return;
     }

@@ -21,6 +21,8 @@ export interface RunDeps {
   readonly threads: ThreadPool;
   readonly backend: 'wasm' | 'interpreter';
   readonly leaseSeconds: number;
+  /** A training that takes no step for so long is taken for dead. */
+  readonly stallSeconds: number;
   readonly log: Log;
 }
 
@@ -99,6 +101,7 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
 
   const heartbeat = startHeartbeat({
     leaseSeconds,
+    stallSeconds: deps.stallSeconds,
     renew: () => renewLease(db, hold, leaseSeconds),
     // A thread whose epochs are not all stored may be waiting for just that.
     progress: () =>

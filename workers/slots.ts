@@ -27,15 +27,18 @@ export interface ThreadPool {
   close(): Promise<void>;
 }
 
-const entry = new URL('./thread.js', import.meta.url);
+export interface ThreadOptions {
+  readonly entry?: URL;
+  readonly heapMegabytesMax?: number;
+}
 
-export function createThreadPool(slots: number, log: Log): ThreadPool {
+export function createThreadPool(slots: number, log: Log, options: ThreadOptions = {}): ThreadPool {
   const idle = new Set<Thread>();
   const all = new Set<Thread>();
   let closed = false;
 
   const spawn = (): Thread => {
-    const thread = startThread(log, () => {
+    const thread = startThread(log, options, () => {
       idle.delete(thread);
       all.delete(thread);
     });
@@ -75,11 +78,18 @@ interface Thread extends TrainingThread {
   reset(): void;
 }
 
-function startThread(log: Log, onGone: () => void): Thread {
+function startThread(log: Log, options: ThreadOptions, onGone: () => void): Thread {
+  const { entry = new URL('./thread.js', import.meta.url), heapMegabytesMax } = options;
   const buffer = new SharedArrayBuffer(controlBytes);
   const shared = new Int32Array(buffer);
   // Nothing of the process's surroundings is the engine's business.
-  const worker = new Worker(entry, { workerData: buffer, env: {}, argv: [], execArgv: [] });
+  const worker = new Worker(entry, {
+    workerData: buffer,
+    env: {},
+    argv: [],
+    execArgv: [],
+    ...(heapMegabytesMax !== undefined && { resourceLimits: { maxOldGenerationSizeMb: heapMegabytesMax } }),
+  });
   let onMessage: (message: ThreadMessage) => void = () => undefined;
   let onDeath: ((death: { code: string | null; error: unknown }) => void) | null = null;
   let failure: unknown = null;

@@ -23,6 +23,7 @@ export interface TrainingWorker {
 
 const cacheBytesMax = 256 * 1024 ** 2;
 const retryMs = 1_000;
+const stallSeconds = 20;
 
 export async function startWorker(config: Config, databaseUrl: string, log: Log): Promise<TrainingWorker> {
   const { redisUrl, leaseSeconds, workerSlots } = config;
@@ -61,7 +62,7 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
     const { runId, fence } = claimed.hold;
     log.info({ run: runId, fence, fromEpoch: claimed.epoch }, 'training starts');
     const task = startRun(
-      { db, datasets, threads, backend: config.engineBackend, leaseSeconds, log },
+      { db, datasets, threads, backend: config.engineBackend, leaseSeconds, stallSeconds, log },
       claimed,
     );
     tasks.set(runId, task);

@@ -5,6 +5,8 @@ import { DeadlineError, within } from './deadline.ts';
 
 const sendLimitMs = 1_500;
 const closeLimitMs = 1_000;
+/** An end that is younger may still be connecting, or preparing its tables on a busy machine. */
+const openLimitMs = 10_000;
 /** After a send that ran out of time, further ones are refused at once for so long: a submit never queues up. */
 const refuseMs = 1_000;
 
@@ -18,6 +20,7 @@ export interface Producer {
 
 export function createProducer(target: QueueTarget, log: Log): Producer {
   let end: ProducerEnd | null = null;
+  let openedAt = 0;
   let refusedUntil = 0;
   let closed = false;
 
@@ -33,12 +36,13 @@ export function createProducer(target: QueueTarget, log: Log): Producer {
     try {
       return await within(sendLimitMs, work(mine));
     } catch (error) {
-      if (error instanceof DeadlineError) {
+      const late = error instanceof DeadlineError;
+      if (late) {
         refusedUntil = performance.now() + refuseMs;
       }
-      // Redis reconnects by itself; Postgres remembers a failed first connection for ever, and a hung end is
-      // past helping. All of them are well served by a new end.
-      if (end === mine) {
+      // Postgres remembers a failed first connection for ever, and a hung end is past helping: a new end serves
+      // them all.
+      if (end === mine && !(late && performance.now() - openedAt < openLimitMs)) {
         end = null;
         void discard(mine);
       }
@@ -48,6 +52,7 @@ export function createProducer(target: QueueTarget, log: Log): Producer {
 
   const open = (): ProducerEnd => {
     const opened = openProducer(target);
+    openedAt = performance.now();
     opened.on('error', (error) => log.debug({ err: error }, 'the ticket producer lost its connection'));
     return opened;
   };

@@ -12,7 +12,10 @@ export interface Ticket {
 }
 
 export interface TicketQueue {
-  /** Rejects within about 1.5 s, mostly at once, when the back end is away. `fence` is 0 for a new run. */
+  /**
+   * Rejects within about 1.5 s, mostly at once, when the back end is away; such a ticket may yet arrive.
+   * `fence` is 0 for a new run.
+   */
   send(runId: string, fence?: number): Promise<void>;
   sendAll(tickets: readonly Ticket[]): Promise<void>;
   /** The next ticket's run; null once the signal aborts. Survives any absence of the back end. One at a time. */

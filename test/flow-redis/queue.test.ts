@@ -62,7 +62,12 @@ describe('the ticket queue on Redis', () => {
           ),
         'a send to succeed',
       );
-      expect(await receiving).toBe(after);
+      // A send that was given up may have got through in the end.
+      let received = await receiving;
+      while (received !== after) {
+        expect(received).not.toBeNull();
+        received = await queue.receive(signal);
+      }
     } finally {
       await queue.close();
     }

@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest';
+import { createProgress } from '../../../workers/progress.ts';
+
+type Commit = { epochs: number[]; checkpoint: number | null };
+
+function setUp(answer: () => Promise<'running' | 'lost'> = async () => 'running') {
+  const commits: Commit[] = [];
+  const wanted: string[] = [];
+  const committed: number[] = [];
+  const hopeless: unknown[] = [];
+  const progress = createProgress({
+    epochsPlanned: 10,
+    commit: async (epochs, checkpoint) => {
+      commits.push({ epochs: epochs.map(({ epoch }) => epoch), checkpoint: checkpoint?.epoch ?? null });
+      return answer();
+    },
+    onWanted: (status) => wanted.push(status),
+    onCommitted: ({ epoch }) => committed.push(epoch),
+    onHopeless: (error) => hopeless.push(error),
+  });
+  return { progress, commits, wanted, committed, hopeless };
+}
+
+const epoch = (n: number) => ({
+  epoch: n,
+  metrics: {},
+  diverged: false,
+  weightsSha256: '',
+  durationMs: 1,
+  bestEpoch: null,
+});
+const checkpoint = (n: number) => ({ epoch: n, sha256: '', bytes: new Uint8Array(1) });
+
+describe('the progress of a run', () => {
+  it('commits in order, what came during a commit together, and the newest checkpoint with the last', async () => {
+    let release: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const { progress, commits, committed } = setUp(async () => {
+      await gate;
+      return 'running';
+    });
+    progress.add(epoch(1), null);
+    const flushed = progress.flush();
+    progress.add(epoch(2), checkpoint(2));
+    progress.add(epoch(3), null);
+    progress.add(epoch(4), checkpoint(4));
+    release();
+    await flushed;
+    expect(commits).toEqual([
+      { epochs: [1], checkpoint: null },
+      { epochs: [2, 3, 4], checkpoint: 4 },
+    ]);
+    expect(committed).toEqual([1, 4]);
+  });
+
+  it('stores a checkpoint that comes alone', async () => {
+    const { progress, commits } = setUp();
+    progress.addCheckpoint(checkpoint(3));
+    await progress.flush();
+    expect(commits).toEqual([{ epochs: [], checkpoint: 3 }]);
+  });
+
+  it('writes nothing more once the run is lost', async () => {
+    const { progress, commits, wanted } = setUp(async () => 'lost');
+    progress.add(epoch(1), null);
+    await progress.flush();
+    progress.add(epoch(2), checkpoint(2));
+    await progress.flush();
+    expect(commits).toEqual([{ epochs: [1], checkpoint: null }]);
+    expect(wanted).toEqual(['lost']);
+  });
+
+  it('says when there is no hope, and flushes all the same', async () => {
+    const { progress, hopeless } = setUp(() => Promise.reject(new Error('no database')));
+    progress.add(epoch(1), null);
+    await progress.flush();
+    expect(hopeless).toMatchObject([{ message: 'no database' }]);
+  });
+
+  it('commits without being asked to', async () => {
+    const { progress, committed } = setUp();
+    progress.add(epoch(1), null);
+    await expect.poll(() => committed).toEqual([1]);
+    progress.add(epoch(2), null);
+    await expect.poll(() => committed).toEqual([1, 2]);
+  });
+});
