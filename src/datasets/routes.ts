@@ -10,7 +10,7 @@ import { idParameters } from '../http/parameters.ts';
 import { problemResponses } from '../http/problems.ts';
 import { bytesResponse, jsonResponse, locationHeader } from '../http/responses.ts';
 import { refuse } from '../http/server-options.ts';
-import { parseIdempotencyKey } from '../idempotency/store.ts';
+import { parseIdempotencyKey } from '../idempotency/key.ts';
 import {
   type Dataset,
   datasetPageSchema,

@@ -21,13 +21,6 @@ export interface StoredAnswer {
 
 const keptHours = 24;
 
-/** Throws a 400 for a header that is no key. */
-export function parseIdempotencyKey(header: string | undefined): string | null {
-  if (header === undefined) return null;
-  if (/^[!-~]([ -~]{0,198}[!-~])?$/.test(header)) return header;
-  throw problem('malformed-idempotency-key', 'It has to be 1 to 200 printable ASCII characters.');
-}
-
 /**
  * The stored answer of an earlier request, or null: then do the work and call `storeAnswer` in the same
  * transaction. Throws 409 while another transaction holds the key, 422 when it was used for something else.

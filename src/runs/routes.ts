@@ -7,7 +7,7 @@ import { encodeCursor, toPage } from '../http/cursor.ts';
 import { idParameters } from '../http/parameters.ts';
 import { problemResponses } from '../http/problems.ts';
 import { jsonResponse, locationHeader } from '../http/responses.ts';
-import { parseIdempotencyKey } from '../idempotency/store.ts';
+import { parseIdempotencyKey } from '../idempotency/key.ts';
 import {
   createHeaders,
   createQuery,
