@@ -27,12 +27,15 @@ export async function runService(
   const config = readConfig(name);
   const log = createLog(config.logLevel, name);
   const starting = start(config, log);
+  let closing: Promise<void> | null = null;
   const end = closeWithGrace({ delay: closeMsMax, logger: log }, async ({ err, signal }) => {
     if (err !== undefined) {
       log.fatal({ err }, 'an error nobody caught');
     }
     log.info({ signal }, 'stopping');
-    await (await starting).close();
+    // A signal and the supervisor's end may both come: it is one and the same close they wait for.
+    closing ??= starting.then((started) => started.close());
+    await closing;
   });
   // The supervisor was killed: nobody would restart or stop this process, and it must not stay for ever.
   process.once('disconnect', () => end.close());
