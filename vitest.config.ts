@@ -11,6 +11,7 @@ const globalSetup = 'test/support/postgres.ts';
 export default defineConfig({
   test: {
     projects: [
+      project('bench', { testTimeout: 600_000, fileParallelism: false }),
       project('check', { testTimeout: 60_000 }),
       project('unit', { testTimeout: 60_000 }),
       project('http', { globalSetup, testTimeout: 30_000, hookTimeout: 120_000 }),

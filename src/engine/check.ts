@@ -31,6 +31,7 @@ export function checkSpec(
   return [
     ...checkOutputs(resolved),
     ...checkMetrics(resolved),
+    ...checkStrata(resolved),
     ...checkParts(resolved.spec, rows),
     ...checkMonitor(resolved.spec, rows.validation > 0),
     ...checkCost(estimateCost(resolved, dataset.rowCount, rows.training), resolved, limits),
@@ -94,6 +95,14 @@ function checkMetrics({ spec, task }: Resolved): SpecIssue[] {
       issues.push({ pointer, detail: `${name} is listed twice; remove one` });
   }
   return issues;
+}
+
+function checkStrata({ spec, task }: Resolved): SpecIssue[] {
+  const { kind } = spec.data.split;
+  if (!splits.get(kind).needsClasses || task.targetType === 'categorical') return [];
+  const suited = splits.kinds.filter((split) => !split.needsClasses).map((split) => split.kind);
+  const detail = `a ${kind} split goes by classes, and ${quote(task.target)} is a number under ${spec.loss.kind}; use ${listWords(suited)}`;
+  return [{ pointer: '#/data/split/kind', detail }];
 }
 
 function checkParts(spec: ResolvedSpec, rows: Readonly<Record<Part, number>>): SpecIssue[] {

@@ -64,7 +64,7 @@ async function startProduction(workerCount: number) {
 }
 
 describe('the service on Redis and Postgres with two workers', () => {
-  itServesRuns(async () => (await startProduction(2)).service, { kills: 10 });
+  itServesRuns(async () => (await startProduction(2)).service, { kills: 10, python: true });
 });
 
 describe('a flushed Redis', () => {

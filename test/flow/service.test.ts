@@ -35,6 +35,6 @@ describe('the service on its embedded defaults', () => {
         },
       };
     },
-    { kills: 2 },
+    { kills: 2, python: false },
   );
 });

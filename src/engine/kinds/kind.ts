@@ -90,6 +90,8 @@ export interface CategoricalPreprocessorKind<S extends z.ZodObject = z.ZodObject
 export type Part = 'training' | 'validation' | 'test';
 
 export interface SplitKind<S extends z.ZodObject = z.ZodObject> extends Kind<S> {
+  /** Whether it goes by the target's classes, and so makes no sense for a number. */
+  readonly needsClasses: boolean;
   /** How many rows each part will have, known before any row is. */
   sizes(rows: number, spec: z.output<S>): Readonly<Record<Part, number>>;
   /** Row numbers of each part. `strata` is the target's code per row, or null for a numeric target. */

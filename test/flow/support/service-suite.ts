@@ -1,10 +1,12 @@
 // What the whole service promises over HTTP, whatever it runs on: once on its embedded defaults, once on Redis
 // and Postgres with two workers.
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { packageRoot } from '../../../src/package-root.ts';
+import { dataFolder } from './command.ts';
 import { until } from './lifecycle.ts';
 
 export interface ServiceUnderTest {
@@ -29,8 +31,11 @@ interface Run {
   readonly weightsSha256: string | null;
 }
 
-/** `kills`: how often the worker of one digits run is killed. */
-export function itServesRuns(start: () => Promise<ServiceUnderTest>, { kills }: { kills: number }): void {
+/** `kills`: how often the worker of one digits run is killed. `python`: whether python3 is there. */
+export function itServesRuns(
+  start: () => Promise<ServiceUnderTest>,
+  { kills, python }: { kills: number; python: boolean },
+): void {
   let service: ServiceUnderTest;
   let digits: string;
   let iris: string;
@@ -110,6 +115,39 @@ export function itServesRuns(start: () => Promise<ServiceUnderTest>, { kills }: 
       expect(await storedEpochs(id)).toEqual(Array.from({ length: run.epoch }, (_, i) => i + 1));
     });
   });
+
+  if (python) {
+    it('gives weights that Python opens, to the same answers', async () => {
+      const id = await submit('iris', iris);
+      await ended(id);
+      const folder = dataFolder();
+      const model = join(folder.path, 'model.safetensors');
+      writeFileSync(model, new Uint8Array(await (await call('GET', `/v1/runs/${id}/weights`)).arrayBuffer()));
+      const csv = join(examples, 'data', 'iris.csv');
+      const script = join(examples, 'python', 'predict.py');
+      const lines = execFileSync('python3', [script, model, csv], { encoding: 'utf8' }).trim().split('\n');
+      folder.remove();
+      const [head = '', ...cells] = readFileSync(csv, 'utf8').trim().split(/\r?\n/);
+      const names = head.split(',').slice(0, 4);
+      const rows = cells.map((line) => {
+        const values = line.split(',');
+        return Object.fromEntries(names.map((name, i) => [name, Number(values[i])]));
+      });
+      type Answer = { value: string; probabilities: Record<string, number> };
+      const answers = await json<{ predictions: Answer[] }>('POST', `/v1/runs/${id}/predictions`, 200, {
+        rows,
+      });
+      expect(answers.predictions).toHaveLength(150);
+      for (const [i, answer] of answers.predictions.entries()) {
+        const there: Answer = JSON.parse(lines[i] ?? 'null');
+        expect(there.value).toBe(answer.value);
+        for (const [label, share] of Object.entries(answer.probabilities)) {
+          // f64 there, f32 here.
+          expect(Math.abs((there.probabilities[label] ?? Number.NaN) - share)).toBeLessThan(1e-6);
+        }
+      }
+    });
+  }
 
   it('streams a run’s events without a gap, and again from where a reader stopped', async () => {
     const id = await submit('iris', iris);

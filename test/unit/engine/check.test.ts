@@ -43,8 +43,12 @@ describe('checkSpec', () => {
     ['classes from words', 2, { data: species }],
     ['two classes on one output', 1, { data: species, loss: { kind: 'binaryCrossEntropy' as const } }],
     ['classes from whole numbers', 3, { data: { target: 'digit' }, loss: { kind: 'crossEntropy' as const } }],
-    ['whole numbers as a quantity', 1, { data: { target: 'digit' } }],
-    ['a regression', 1, { data: { target: 'length' }, metrics: ['meanAbsoluteError'] }],
+    ['whole numbers as a quantity', 1, { data: { target: 'digit', split: { kind: 'random' as const } } }],
+    [
+      'a regression',
+      1,
+      { data: { target: 'length', split: { kind: 'random' as const } }, metrics: ['meanAbsoluteError'] },
+    ],
     [
       'early stopping on accuracy',
       2,
@@ -231,5 +235,12 @@ describe('checkSpec', () => {
       { ...dataset, rowCount: 100_000 },
     );
     expect(found.map(({ detail }) => detail)).toEqual([expect.stringContaining('(bytesMax)')]);
+  });
+});
+
+describe('a stratified split', () => {
+  it('is refused for a number, which has no classes', () => {
+    const found = issues(1, { data: { target: 'length', split: { kind: 'stratified' } } });
+    expect(found).toEqual([{ pointer: '#/data/split/kind', detail: expect.stringContaining('"random"') }]);
   });
 });

@@ -15,6 +15,7 @@ const schema = z
 
 export const random: SplitKind<typeof schema> = {
   kind: 'random',
+  needsClasses: false,
   schema,
   sizes: partSizes,
   assign: ({ rows, random: source }, spec) => {

@@ -32,6 +32,7 @@ function apportion(total: number, sizes: readonly number[]): number[] {
 
 export const stratified: SplitKind<typeof schema> = {
   kind: 'stratified',
+  needsClasses: true,
   schema,
   sizes: partSizes,
   assign: ({ rows, strata, random }, spec) => {
