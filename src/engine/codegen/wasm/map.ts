@@ -2,7 +2,6 @@
  * Map kernels: blocks of 16 columns, the virtual lanes, as four vectors. Reductions to a row keep the 16 lanes of one
  * row in locals and go through its blocks; reductions to a column keep those of one block and go through its rows.
  */
-import type { ReduceFn } from '../../expr.ts';
 import type { MapKernel, Store } from '../../kernels.ts';
 import { VIRTUAL_LANES } from '../../kernels.ts';
 import type { LaneProgram } from '../../linearize.ts';
@@ -11,6 +10,8 @@ import type { Code, Func, Local } from './assembler.ts';
 import type { LaneEmitter } from './expressions.ts';
 import { createLaneEmitter } from './expressions.ts';
 import { advance, countUp, repeat } from './loops.ts';
+import type { Mask, Reduction } from './reductions.ts';
+import { accumulate, resetReductions, storeColumns, storeMasked, storeRow } from './reductions.ts';
 import type { Place, Target } from './target.ts';
 import {
   bufferOf,
@@ -24,36 +25,6 @@ import {
 
 const BLOCK_BYTES = VIRTUAL_LANES * FLOAT_BYTES;
 const VECTORS = VIRTUAL_LANES / VECTOR_LANES;
-const NEGATIVE_INFINITY_BITS = 0xff800000;
-
-const joinOps = { sum: 'f32x4.add', max: 'f32x4.pmax' } as const;
-
-/** Pushes join(acc, value): acc + value, or `acc > value ? acc : value`, which is pmax(value, acc). */
-function pushJoin(code: Code, fn: ReduceFn, acc: () => void, value: () => void): void {
-  if (fn === 'sum') {
-    acc();
-    value();
-  } else {
-    value();
-    acc();
-  }
-  code.op(joinOps[fn]);
-}
-
-/** Which elements of a block exist: pushes the mask of a vector. Null: all of them. */
-interface PartialBlock {
-  readonly push: (vector: number) => void;
-  /** What does not exist in this step may exist in others and is left alone; padding is stored as zero. */
-  readonly moving: boolean;
-}
-type Mask = PartialBlock | null;
-
-interface Reduction {
-  readonly store: Store;
-  readonly fn: ReduceFn;
-  readonly lanes: readonly Local[];
-}
-
 interface MapCode {
   readonly target: Target;
   readonly code: Code;
@@ -123,7 +94,7 @@ function emitByRows(at: MapCode, outer: LaneEmitter): void {
   code.i32(0);
   code.set(at.row);
   countUp(code, r, { from: 0, by: 1, limit: () => pushDim(target, code, kernel.rows) }, () => {
-    resetReductions(at);
+    resetReductions(code, at.reductions);
     const rowEmitter = outer.inner((n) => pushInput(at, n, 0));
     rowEmitter.settle(['row']);
     code.get(line);
@@ -131,7 +102,7 @@ function emitByRows(at: MapCode, outer: LaneEmitter): void {
     code.i32(0);
     code.set(at.col);
     forEachBlock(at, (mask) => emitBlock(at, rowEmitter, mask));
-    for (const reduction of at.reductions) if (reduction !== null) storeRow(at, reduction);
+    for (const reduction of at.reductions) if (reduction !== null) storeRow(target, code, at.row, reduction);
     advance(code, line, rowBytes(target));
     advance(code, at.row, FLOAT_BYTES);
   });
@@ -146,7 +117,7 @@ function emitByColumns(at: MapCode, outer: LaneEmitter): void {
   code.i32(0);
   code.set(at.col);
   forEachBlock(at, (mask) => {
-    resetReductions(at);
+    resetReductions(code, at.reductions);
     code.get(at.full);
     code.set(top);
     code.i32(0);
@@ -158,7 +129,8 @@ function emitByColumns(at: MapCode, outer: LaneEmitter): void {
       advance(code, at.full, rowBytes(target));
       advance(code, at.row, FLOAT_BYTES);
     });
-    for (const reduction of at.reductions) if (reduction !== null) storeColumns(at, reduction, mask);
+    for (const reduction of at.reductions)
+      if (reduction !== null) storeColumns(target, code, at.col, reduction, mask);
     code.get(top);
     code.set(at.full);
   });
@@ -256,108 +228,10 @@ function emitBlock(at: MapCode, outer: LaneEmitter, mask: Mask): void {
   }
 }
 
-function accumulate(code: Code, reduction: Reduction, vector: number, value: Local, mask: Mask): void {
-  const acc = reduction.lanes[vector];
-  if (acc === undefined) throw new Error('an accumulator is missing');
-  pushJoin(
-    code,
-    reduction.fn,
-    () => code.get(acc),
-    () => code.get(value),
-  );
-  if (mask !== null) {
-    // Absent columns leave their lane untouched.
-    code.get(acc);
-    mask.push(vector);
-    code.op('v128.bitselect');
-  }
-  code.set(acc);
-}
-
-/** Stores a vector at an address; elements that do not exist become zero or stay as they are. */
-function storeMasked(
-  code: Code,
-  at: { readonly address: Local; readonly offset: number },
-  value: Local,
-  vector: number,
-  mask: Mask,
-): void {
-  const offset = at.offset + vector * VECTOR_BYTES;
-  code.get(at.address);
-  code.get(value);
-  if (mask?.moving === true) {
-    code.get(at.address);
-    code.memory('v128.load', offset);
-    mask.push(vector);
-    code.op('v128.bitselect');
-  } else if (mask !== null) {
-    mask.push(vector);
-    code.op('v128.and');
-  }
-  code.memory('v128.store', offset);
-}
-
 function storeElements(at: MapCode, store: Store, vector: number, value: Local, mask: Mask): void {
   const { code } = at;
   if (store.target.to === 'stepOutput') throw new Error('a step output must be a reduction');
   const buffer = bufferOf(at.target, store.target.buffer);
   const address = buffer.kind === 'matrix' ? at.full : at.col;
   storeMasked(code, { address, offset: buffer.offset }, value, vector, mask);
-}
-
-function resetReductions({ code, reductions }: MapCode): void {
-  for (const reduction of reductions) {
-    if (reduction === null) continue;
-    const bits = reduction.fn === 'sum' ? 0 : NEGATIVE_INFINITY_BITS;
-    for (const lane of reduction.lanes) {
-      code.v128([bits, bits, bits, bits]);
-      code.set(lane);
-    }
-  }
-}
-
-/** Joins lanes l and l + 8, then l + 4, l + 2, l + 1; stores lane 0. */
-function storeRow(at: MapCode, { store, fn, lanes }: Reduction): void {
-  const { code, target } = at;
-  const [a, b, c, d] = lanes;
-  if (a === undefined || b === undefined || c === undefined || d === undefined) throw new Error('no lanes');
-  const join = (into: Local, other: Local): void => {
-    pushJoin(
-      code,
-      fn,
-      () => code.get(into),
-      () => code.get(other),
-    );
-    code.set(into);
-  };
-  const joinShifted = (lanesOfA: readonly [number, number, number, number]): void => {
-    code.get(a);
-    code.get(a);
-    code.shuffle(lanesOfA);
-    code.set(b);
-    join(a, b);
-  };
-  join(a, c);
-  join(b, d);
-  join(a, b);
-  joinShifted([2, 3, 2, 3]);
-  joinShifted([1, 1, 1, 1]);
-  if (store.target.to === 'stepOutput') code.getGlobal(target.step.outputs);
-  else code.get(at.row);
-  code.get(a);
-  code.first();
-  const offset =
-    store.target.to === 'stepOutput'
-      ? store.target.slot * FLOAT_BYTES
-      : bufferOf(target, store.target.buffer).offset;
-  code.memory('f32.store', offset);
-}
-
-function storeColumns(at: MapCode, { store, lanes }: Reduction, mask: Mask): void {
-  const { code } = at;
-  if (store.target.to === 'stepOutput') throw new Error('a step output is reduced along a row');
-  const { offset } = bufferOf(at.target, store.target.buffer);
-  for (const [vector, lane] of lanes.entries()) {
-    storeMasked(code, { address: at.col, offset }, lane, vector, mask);
-  }
 }
