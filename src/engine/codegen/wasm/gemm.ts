@@ -25,7 +25,8 @@ import { emitTile } from './tile.ts';
 const TILE_ROWS = 4;
 const TILE_VECTORS = 2;
 const GROUP_BYTES = TILE_VECTORS * VECTOR_BYTES;
-/** Addresses in A and in B's group of columns; byte offsets of the tile in the output's layout and in vectors. */
+
+/** The tile functions for one width of column group. */
 type Tiles = Readonly<Record<'four' | 'one', Func>>;
 
 export function emitGemm(target: Target, kernel: GemmKernel): Func {
