@@ -13,10 +13,26 @@ export interface DatasetCache {
 
 export function createDatasetCache(db: Database, bytesMax: number): DatasetCache {
   const entries = new Map<string, { bytes: Promise<SharedArrayBuffer>; byteLength: number }>();
+
+  const read = async (
+    known: Promise<SharedArrayBuffer> | undefined,
+    datasetId: string,
+    byteLength: number,
+  ): Promise<SharedArrayBuffer> => {
+    try {
+      return await (known ?? readDatasetBytes(db, datasetId, byteLength));
+    } catch (error) {
+      if (known === undefined) {
+        throw error;
+      }
+      // Another dataset of the same content could not be read; this one's copy may be whole.
+      return readDatasetBytes(db, datasetId, byteLength);
+    }
+  };
+
   return {
     get: async ({ datasetId, contentSha256, byteLength }) => {
-      const known = entries.get(contentSha256);
-      const entry = known ?? { bytes: readDatasetBytes(db, datasetId, byteLength), byteLength };
+      const entry = { bytes: read(entries.get(contentSha256)?.bytes, datasetId, byteLength), byteLength };
       // Last in the map: most recently used.
       entries.delete(contentSha256);
       entries.set(contentSha256, entry);

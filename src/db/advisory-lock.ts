@@ -22,13 +22,20 @@ export async function withAdvisoryLock<T>(
   });
 }
 
-/** Runs `work` if the lock is free right now, otherwise does nothing. Says which. */
+/** A process that freezes with the lock loses it after so long; work that takes longer has to bear company. */
+const tryLockMsMax = 10_000;
+
+/**
+ * Runs `work` if the lock is free right now, otherwise does nothing. Says which. The lock only saves work: it may
+ * be lost under a long run.
+ */
 export async function tryAdvisoryLock(
   url: string,
   name: LockName,
   work: () => Promise<void>,
 ): Promise<boolean> {
   return withConnection(url, async (client) => {
+    await client.query(`SET idle_session_timeout = ${tryLockMsMax}`);
     const result = await client.query<{ acquired: boolean }>(
       'SELECT pg_try_advisory_lock($1, $2) AS acquired',
       [lockClass, locks[name]],

@@ -9,7 +9,14 @@ export type DatabaseTransaction = Prisma.TransactionClient;
 /** Connects lazily. A database that is away is an error after 5 s, not a wait. Close with `$disconnect()`. */
 export function createDatabase(url: string, { poolMax = 10 }: { poolMax?: number } = {}): Database {
   const adapter = new PrismaPg(
-    { connectionString: url, max: poolMax, connectionTimeoutMillis: 5_000, keepAlive: true },
+    {
+      connectionString: url,
+      max: poolMax,
+      connectionTimeoutMillis: 5_000,
+      keepAlive: true,
+      // A process that freezes inside a transaction would keep its row locks for as long as it stays frozen.
+      idle_in_transaction_session_timeout: 10_000,
+    },
     // An idle connection that breaks (a restarted database) is replaced by the pool; without a listener it
     // would end the process.
     { onPoolError: () => undefined, onConnectionError: () => undefined },

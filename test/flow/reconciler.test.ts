@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tryAdvisoryLock } from '../../src/db/advisory-lock.ts';
 import { createLog } from '../../src/log.ts';
 import { createTicketQueue, type TicketQueue } from '../../src/queue/queue.ts';
 import { claimRun } from '../../src/runs/lease-store.ts';
@@ -63,6 +64,13 @@ describe('the reconciler', () => {
       { status: 'queued' },
     ]);
     await at.db.run.delete({ where: { id: runId } });
+  });
+
+  it('is not held up for long by one that froze with the lock', async () => {
+    const frozen = tryAdvisoryLock(at.url, 'reconcile', () => new Promise(() => undefined));
+    frozen.catch(() => undefined);
+    await until(async () => !(await reconcile(deps())), 'the lock to be held');
+    await until(() => reconcile(deps()), 'the lock to be free again');
   });
 
   it('forgets idempotency keys after a day', async () => {

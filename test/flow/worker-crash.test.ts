@@ -95,7 +95,7 @@ describe('a run whose worker', () => {
     zombie.child.kill('SIGSTOP');
     await expireLease(at, runId);
     const heir = await worker();
-    await until(async () => (await readRun(at, runId)).fence === 2, 'the run to be taken over');
+    await until(async () => (await readRun(at, runId)).fence === 2, 'the run to be taken over', 60_000);
     zombie.child.kill('SIGCONT');
     await expectUndisturbed(runId);
     await endWorker(heir, 'SIGKILL');
