@@ -49,7 +49,10 @@ async function serve(config: Config, terminal: Terminal): Promise<void> {
   terminal.note('Starting; the first start of a data folder takes a few seconds longer.\n');
   // Loaded here only: every other command starts faster without the database and the queue.
   const { startService } = await import('../../supervisor.ts');
-  const service = await startService(config, { log: createLog(config.logLevel, 'trainyard') });
+  const log = createLog(config.logLevel, 'trainyard');
+  const service = await startService(config, { log }).catch((error: unknown) => {
+    throw new CliFailure(`It could not start: ${error instanceof Error ? error.message : error}`);
+  });
   const forget = noteService(config.dataDir, service.url);
   terminal.note(
     [
