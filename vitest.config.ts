@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 // check: architecture and drift; unit: pure code; http: one file per route; flow: real processes on the
-// embedded defaults; flow-redis: the same on Redis and Postgres with two workers (wants redis-server).
+// embedded defaults; flow-slow: what survives kills and restarts; flow-redis: on Redis and Postgres with two
+// workers (wants redis-server and python3); bench: timings, on an idle machine.
 const project = (name: string, extra: object = {}) => ({
   test: { name, include: [`test/${name}/**/*.test.ts`], ...extra },
 });
@@ -16,6 +17,12 @@ export default defineConfig({
       project('unit', { testTimeout: 60_000 }),
       project('http', { globalSetup, testTimeout: 30_000, hookTimeout: 120_000 }),
       project('flow', { testTimeout: 180_000, hookTimeout: 180_000, fileParallelism: false, globalSetup }),
+      project('flow-slow', {
+        testTimeout: 180_000,
+        hookTimeout: 180_000,
+        fileParallelism: false,
+        globalSetup,
+      }),
       project('flow-redis', {
         testTimeout: 180_000,
         hookTimeout: 180_000,

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { findByCommandLine } from '../../src/embedded/process-identity.ts';
-import { availableUsers, type Holder, startHolder } from './support/holder.ts';
-import { until } from './support/lifecycle.ts';
+import { availableUsers, type Holder, startHolder } from '../flow/support/holder.ts';
+import { until } from '../flow/support/lifecycle.ts';
 
 async function query(url: string, sql: string): Promise<unknown[][]> {
   const client = new pg.Client({ connectionString: url });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createDatasetCache } from '../../workers/dataset-cache.ts';
 import { DamagedDatasetError } from '../../workers/dataset-store.ts';
-import { insertDataset, type RunDatabase, runDatabase, sha256 } from './support/lifecycle.ts';
+import { insertDataset, type RunDatabase, runDatabase, sha256 } from '../flow/support/lifecycle.ts';
 
 let at: RunDatabase;
 beforeAll(async () => {

@@ -1,8 +1,8 @@
 // Workers as real processes, and what becomes of their runs when they are killed, stopped or frozen. A run that
 // was disturbed must be the undisturbed one, to the bit.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { Command } from './support/command.ts';
-import { eventsOf, expireLease, type RunDatabase, runDatabase, until } from './support/lifecycle.ts';
+import type { Command } from '../flow/support/command.ts';
+import { eventsOf, expireLease, type RunDatabase, runDatabase, until } from '../flow/support/lifecycle.ts';
 import {
   ended,
   endWorker,
@@ -11,7 +11,7 @@ import {
   reachesEpoch,
   readRun,
   startWorker,
-} from './support/training.ts';
+} from '../flow/support/training.ts';
 
 const epochs = 40;
 /** Makes an epoch last long enough to be interrupted. */

@@ -5,7 +5,7 @@ import { claimRun } from '../../src/runs/lease-store.ts';
 import { createDatasetCache } from '../../workers/dataset-cache.ts';
 import { startRun } from '../../workers/run.ts';
 import { createThreadPool, type ThreadPool } from '../../workers/slots.ts';
-import { insertRun, type RunDatabase, runDatabase } from './support/lifecycle.ts';
+import { insertRun, type RunDatabase, runDatabase } from '../flow/support/lifecycle.ts';
 
 const log = createLog('silent', 'test');
 let at: RunDatabase;
@@ -14,7 +14,7 @@ let threads: ThreadPool;
 beforeAll(async () => {
   at = await runDatabase(process.env.TEST_DATABASE_URL ?? '');
   threads = createThreadPool(2, log, {
-    entry: new URL('./support/bad-thread.mjs', import.meta.url),
+    entry: new URL('../flow/support/bad-thread.mjs', import.meta.url),
     heapMegabytesMax: 64,
   });
 });

@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { type Command, dataFolder, killEverything, startCommand } from './support/command.ts';
-import { until } from './support/lifecycle.ts';
+import { type Command, dataFolder, killEverything, startCommand } from '../flow/support/command.ts';
+import { until } from '../flow/support/lifecycle.ts';
 
 const data = dataFolder();
 afterAll(() => data.remove());

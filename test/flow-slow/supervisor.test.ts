@@ -11,7 +11,7 @@ import { findByCommandLine, isPidAlive } from '../../src/embedded/process-identi
 import { createLog } from '../../src/log.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { type RunningService, startService } from '../../src/supervisor.ts';
-import { until } from './support/lifecycle.ts';
+import { until } from '../flow/support/lifecycle.ts';
 
 const log = createLog('silent', 'test');
 
@@ -96,7 +96,7 @@ describe('startService', () => {
   });
 
   it('leaves nothing behind when it is killed, and starts again', async () => {
-    const script = join(import.meta.dirname, 'support', 'hold-service.mjs');
+    const script = join(import.meta.dirname, '..', 'flow', 'support', 'hold-service.mjs');
     const supervisor = spawn(process.execPath, [script, join(packageRoot(), 'dist')], {
       env: childEnvironment(settings()),
       stdio: ['ignore', 'pipe', 'inherit'],
