@@ -67,9 +67,14 @@ describe('the reconciler', () => {
   });
 
   it('is not held up for long by one that froze with the lock', async () => {
-    const frozen = tryAdvisoryLock(at.url, 'reconcile', () => new Promise(() => undefined));
-    frozen.catch(() => undefined);
-    await until(async () => !(await reconcile(deps())), 'the lock to be held');
+    await new Promise<void>((held) => {
+      const freeze = () => {
+        held();
+        return new Promise(() => undefined);
+      };
+      tryAdvisoryLock(at.url, 'reconcile', freeze).catch(() => undefined);
+    });
+    expect(await reconcile(deps())).toBe(false);
     await until(() => reconcile(deps()), 'the lock to be free again');
   });
 
