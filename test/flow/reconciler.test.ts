@@ -70,7 +70,7 @@ describe('the reconciler', () => {
     await new Promise<void>((held) => {
       const freeze = () => {
         held();
-        return new Promise(() => undefined);
+        return new Promise<void>(() => undefined);
       };
       tryAdvisoryLock(at.url, 'reconcile', freeze).catch(() => undefined);
     });
