@@ -5,7 +5,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Database } from '../db/client.ts';
 import { pointerTo } from '../engine/issues.ts';
 import { problem } from '../errors.ts';
-import { sha256Hex } from '../idempotency/canonical-json.ts';
+import { sha256Hex } from '../idempotency/sha256.ts';
 import { claimKey, type StoredAnswer, storeAnswer } from '../idempotency/store.ts';
 import type { ColumnTypes } from './columns.ts';
 import { scanCsv, UnknownColumns } from './csv.ts';

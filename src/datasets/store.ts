@@ -4,7 +4,7 @@ import { Prisma } from '../db/generated/client.ts';
 import type { ColumnSummary } from '../engine/table.ts';
 import { notFound, problem } from '../errors.ts';
 import { decodeCursor } from '../http/cursor.ts';
-import { sha256Hex } from '../idempotency/canonical-json.ts';
+import { sha256Hex } from '../idempotency/sha256.ts';
 import { rememberDeletion, wasDeleted } from '../idempotency/store.ts';
 import type { Dataset, DatasetListItem } from './schema.ts';
 

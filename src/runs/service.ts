@@ -3,12 +3,13 @@
 import { v7 as uuidv7 } from 'uuid';
 import { getDatasetShape } from '../datasets/store.ts';
 import type { Database } from '../db/client.ts';
+import { canonicalJson } from '../engine/canonical-json.ts';
 import { checkSpec } from '../engine/check.ts';
 import { defaultLimits } from '../engine/limits.ts';
 import { resolveTask } from '../engine/resolve.ts';
 import type { EngineSpec } from '../engine/spec.ts';
 import { notFound, problem } from '../errors.ts';
-import { canonicalJson, sha256Hex } from '../idempotency/canonical-json.ts';
+import { sha256Hex } from '../idempotency/sha256.ts';
 import { claimKey, type StoredAnswer, storeAnswer } from '../idempotency/store.ts';
 import type { Log } from '../log.ts';
 import type { TicketQueue } from '../queue/queue.ts';
