@@ -95,7 +95,7 @@ export function emitBackward(net: Network, cotangent: BufferId, update: Update):
     const buffer =
       before ??
       (extent === 'full'
-        ? net.buffers.matrix(name, shape.rows, shape.columns === 'batch' ? 0 : shape.columns)
+        ? net.buffers.matrix(name, shape.rows, typeof shape.columns === 'number' ? shape.columns : 0)
         : net.buffers.vector(name, shape.columns));
     collected.set(p, buffer);
     const sources: Record<string, Source> =

@@ -24,6 +24,8 @@ export type Expr =
   | { readonly op: 'const'; readonly value: number }
   | { readonly op: 'iconst'; readonly value: number }
   | { readonly op: 'input'; readonly name: string; readonly extent: Extent }
+  /** The element's own row or column in the domain, from 0: an integer. Counters of random numbers are made of it. */
+  | { readonly op: 'index'; readonly axis: 'row' | 'col' }
   | { readonly op: UnaryOp; readonly a: Expr }
   | { readonly op: BinaryOp | CompareOp | IntOp; readonly a: Expr; readonly b: Expr }
   | { readonly op: ShiftOp; readonly a: Expr; readonly by: number }
@@ -42,6 +44,7 @@ const f32 = Math.fround;
 export const constant = (value: number): Expr => ({ op: 'const', value: f32(value) });
 export const integer = (value: number): Expr => ({ op: 'iconst', value: value | 0 });
 export const input = (name: string, extent: Extent = 'full'): Expr => ({ op: 'input', name, extent });
+export const index = (axis: 'row' | 'col'): Expr => ({ op: 'index', axis });
 /** A number becomes the nearest f32 constant. */
 export const lift = (x: Operand): Expr => (typeof x === 'number' ? constant(x) : x);
 
@@ -120,6 +123,7 @@ export function operands(e: Expr): readonly Expr[] {
 const COMPARE = new Set<string>(['lt', 'le', 'gt', 'ge', 'eq', 'ne']);
 const INT = new Set<string>([
   'iconst',
+  'index',
   'iadd',
   'isub',
   'imul',
@@ -150,6 +154,7 @@ export function extentOf(e: Expr, memo = new Map<Expr, Extent>()): Extent {
   if (known !== undefined) return known;
   let extent: Extent = 'scalar';
   if (e.op === 'input') extent = e.extent;
+  else if (e.op === 'index') extent = e.axis;
   else if (e.op === 'reduce') extent = e.to;
   else for (const o of operands(e)) extent = joinExtent(extent, extentOf(o, memo));
   memo.set(e, extent);

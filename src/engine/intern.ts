@@ -11,6 +11,8 @@ function payload(e: Expr): string {
       return String(e.value);
     case 'input':
       return JSON.stringify([e.name, e.extent]);
+    case 'index':
+      return e.axis;
     case 'ishl':
     case 'ishr':
     case 'iushr':

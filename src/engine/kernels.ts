@@ -9,13 +9,38 @@
  *   lanes l and l+8 are joined, then l+4, l+2, l+1 (`op(lane[l], lane[l+h])`); lane 0 is the result.
  *   Absent columns of the last block leave their lane untouched.
  */
+import type { Crew } from './crew.ts';
 import type { Expr, Extent, ReduceFn } from './expr.ts';
 
 /** Lanes of the virtual machine that row reductions are defined on. */
 export const VIRTUAL_LANES = 16;
 
-/** A dimension is fixed, or the number of rows in the current batch (≤ Plan.batchSize). */
-export type Dim = number | 'batch';
+/**
+ * A dimension is fixed, or the number of samples in the current batch (≤ Plan.batchSize), or that times a fixed number
+ * of rows per sample: sample b has the rows b·perSample … (b + 1)·perSample − 1, an image's positions row-major over
+ * height × width. `perSample` is at least 2; `rowsPerSample` reads all three alike.
+ */
+export type Dim = number | 'batch' | { readonly perSample: number };
+
+/** Rows of each sample, or null for a fixed dimension. */
+export function rowsPerSample(d: Dim): number | null {
+  if (typeof d === 'number') return null;
+  return d === 'batch' ? 1 : d.perSample;
+}
+
+/** Which of a matrix's rows belong to a domain of images: its position (y, x) is the sample's row below. */
+export interface View {
+  /** offset + y·yStride + x·xStride, always within the sample's rows. */
+  readonly offset: number;
+  readonly yStride: number;
+  readonly xStride: number;
+}
+
+/** The height × width of a domain whose rows are images' positions; kernels with views have one. */
+export interface Grid {
+  readonly height: number;
+  readonly width: number;
+}
 
 export type BufferId = number;
 
@@ -23,6 +48,7 @@ export type BufferId = number;
  * `matrix`: panel-major, element (r, c) at ((c / panel | 0) · capacityRows + r) · panel + c % panel, columns padded
  * to whole panels. `vector`: contiguous, padded to 16 floats. What lies in padding is unspecified but finite at
  * start; rows of a 'batch' dimension beyond the current step's are left as they are. `offset` is in bytes from the arena's start, a multiple of 64.
+ * Every element holds `fill` before it is first written: the border around padded images is never written at all.
  */
 export interface BufferInfo {
   readonly id: BufferId;
@@ -33,13 +59,22 @@ export interface BufferInfo {
   readonly columns: Dim;
   readonly capacityRows: number;
   readonly capacityColumns: number;
+  readonly fill: number;
   readonly offset: number;
   readonly byteLength: number;
 }
 
-/** Where an expression's input comes from: a buffer seen with an extent, or a scalar of the current step. */
+/**
+ * Where an expression's input comes from: a buffer seen with an extent, or a scalar of the current step. `scalar` is
+ * the first element of a vector. A `full` matrix may be read through a view, then its own rows are not the domain's.
+ */
 export type Source =
-  | { readonly from: 'buffer'; readonly buffer: BufferId; readonly extent: 'full' | 'row' | 'col' }
+  | {
+      readonly from: 'buffer';
+      readonly buffer: BufferId;
+      readonly extent: 'full' | 'row' | 'col' | 'scalar';
+      readonly view?: View;
+    }
   | { readonly from: 'stepInput'; readonly slot: number };
 
 export interface Binding {
@@ -56,8 +91,8 @@ export interface Binding {
 export interface Store {
   readonly expr: Expr;
   readonly reduce?: { readonly fn: ReduceFn; readonly to: 'row' | 'col' };
-  readonly target:
-    | { readonly to: 'buffer'; readonly buffer: BufferId }
+  readonly target: /** A view goes with a matrix that is stored element by element. */
+    | { readonly to: 'buffer'; readonly buffer: BufferId; readonly view?: View }
     | { readonly to: 'stepOutput'; readonly slot: number };
 }
 
@@ -70,14 +105,32 @@ export interface MapKernel {
   readonly label: string;
   readonly rows: Dim;
   readonly columns: Dim;
+  /** Set where a binding or store has a view; then rows is {perSample: height·width} ('batch' for 1 × 1). */
+  readonly grid?: Grid;
   readonly bindings: readonly Binding[];
   readonly stores: readonly Store[];
 }
 
 /**
+ * A product whose A is read through windows of images: a convolution. The domain's rows are positions of `grid`; the
+ * long side of A is taps × channels, tap by tap. Element (position, (tap, channel)) is A's buffer at the row that
+ * `view` gives for the position, plus `rowStep` of the tap, in column `channel`.
+ * - Plain A: m is the domain, k = taps × channels. B's rows for a tap are the block of `channels` rows number `block`:
+ *   B[(tap, channel), n] is the buffer's row block·channels + channel; transposed, row block·n + n, column channel.
+ * - aTransposed: k is the domain, m = taps × channels, and `block` is the tap's own number.
+ */
+export interface Windows {
+  readonly grid: Grid;
+  readonly view: View;
+  readonly channels: number;
+  readonly taps: readonly { readonly rowStep: number; readonly block: number }[];
+}
+
+/**
  * acc[m, n] = init[n] + Σ_k A[m, k] · B[k, n]; then the stores over the m × n domain, where the expression input
  * named `acc` is the sum. `aTransposed`: the buffer holds [k, m]. `bTransposed`: the buffer holds [n, k].
- * Stores of a gemm carry no `reduce`.
+ * Stores of a gemm carry no `reduce`. Views of bindings and stores are over `windows.grid`, and only where m is the
+ * domain. The number of taps may be zero: then acc = init.
  */
 export interface GemmKernel {
   readonly kind: 'gemm';
@@ -91,6 +144,7 @@ export interface GemmKernel {
   readonly bTransposed: boolean;
   /** A vector of length n (a bias), or null for zeros. */
   readonly init: BufferId | null;
+  readonly windows?: Windows;
   readonly bindings: readonly Binding[];
   readonly stores: readonly Store[];
 }
@@ -104,7 +158,28 @@ export interface GatherKernel {
   readonly out: BufferId;
 }
 
-export type Kernel = MapKernel | GemmKernel | GatherKernel;
+/**
+ * Copies between images and flat rows. With P = `positions`, for each sample b, position p and channel c < channels:
+ * `flatten`: flat[b, flatColumn + c·P + p] = image[b·P + p, imageColumn + c]; `unflatten`: the other way round.
+ * With `accumulate` the element is added to what is there (there + copied). P = 1 copies a range of columns between
+ * matrices of the same rows, whatever their dimension.
+ */
+export interface MoveKernel {
+  readonly kind: 'move';
+  readonly label: string;
+  readonly direction: 'flatten' | 'unflatten';
+  /** Rows of `flat`. */
+  readonly rows: Dim;
+  readonly positions: number;
+  readonly channels: number;
+  readonly image: BufferId;
+  readonly imageColumn: number;
+  readonly flat: BufferId;
+  readonly flatColumn: number;
+  readonly accumulate: boolean;
+}
+
+export type Kernel = MapKernel | GemmKernel | GatherKernel | MoveKernel;
 
 export type ProgramName = 'train' | 'evaluate' | 'predict';
 
@@ -176,7 +251,10 @@ export interface ResidentData {
   readonly targets: Float32Array;
 }
 
-/** How many steps one call holds is the caller's choice; at most `stepsMax` per call and `batchSize` rows a step. */
-export type CreateExecutor = (plan: Plan, data: ResidentData, stepsMax: number) => Executor;
+/**
+ * How many steps one call holds is the caller's choice; at most `stepsMax` per call and `batchSize` rows a step.
+ * With a crew its threads share the work; without one the caller does all of it.
+ */
+export type CreateExecutor = (plan: Plan, data: ResidentData, stepsMax: number, crew?: Crew) => Executor;
 
 export type BoundExtent = Exclude<Extent, 'scalar'>;

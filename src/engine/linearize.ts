@@ -13,7 +13,7 @@ export type InstructionOp = Exclude<Expr['op'], 'call' | 'stop' | 'reduce'>;
 export interface Instruction {
   readonly op: InstructionOp;
   readonly type: LaneType;
-  /** How far the value spreads; `scalar` values may be computed once, outside all loops. */
+  /** How far the value spreads; `scalar` values may be computed once, outside all loops. An `index` is along it. */
   readonly extent: Extent;
   /** Numbers of earlier instructions. */
   readonly args: readonly number[];

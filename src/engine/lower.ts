@@ -6,7 +6,7 @@
  */
 import type { BufferTable } from './buffers.ts';
 import type { Expr } from './expr.ts';
-import { extentOf, input, operands } from './expr.ts';
+import { extentOf, index, input, operands } from './expr.ts';
 import { createInterner } from './intern.ts';
 import type { Binding, BufferId, Dim, MapKernel, Source, Store } from './kernels.ts';
 import { expandCalls } from './math.ts';
@@ -166,6 +166,7 @@ export function lower(at: Lowering, buffers: BufferTable): MapKernel[] {
   const vectorForm = (e: Expr): Expr => {
     if (e.op === 'reduce') return input(reductionName(e), 'col');
     if (e.op === 'input' && e.extent !== 'scalar') return input(e.name, 'col');
+    if (e.op === 'index') return index('col');
     return mapOperands(e, inVector);
   };
 
@@ -196,7 +197,7 @@ export function lower(at: Lowering, buffers: BufferTable): MapKernel[] {
 }
 
 const fixed = (d: Dim): number => {
-  if (d === 'batch') throw new Error('a matrix cannot have a column per row of the batch');
+  if (typeof d !== 'number') throw new Error('a matrix cannot have a column per row of the batch');
   return d;
 };
 

@@ -12,7 +12,7 @@ import { createNetwork, emitForward, full, storeTo } from './forward.ts';
 import type { Graph, GraphNode, Parameter } from './graph.ts';
 import { createGraph, reachable } from './graph.ts';
 import type { BufferId, Dim, Kernel, ParameterInfo, Plan, Program, Source } from './kernels.ts';
-import { VIRTUAL_LANES } from './kernels.ts';
+import { rowsPerSample, VIRTUAL_LANES } from './kernels.ts';
 import { activations } from './kinds/activations/registry.ts';
 import type { LossKind } from './kinds/kind.ts';
 import { layers } from './kinds/layers/registry.ts';
@@ -252,7 +252,7 @@ const count = (shape: readonly number[]): number => shape.reduce((product, n) =>
 
 function flopsOf(kernel: Kernel, batchSize: number): number {
   if (kernel.kind !== 'gemm') return 0;
-  const size = (d: Dim): number => (d === 'batch' ? batchSize : d);
+  const size = (d: Dim): number => (typeof d === 'number' ? d : batchSize * (rowsPerSample(d) ?? 1));
   return 2 * size(kernel.m) * size(kernel.n) * size(kernel.k);
 }
 

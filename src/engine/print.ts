@@ -41,6 +41,7 @@ function functionName(e: Expr): string {
 function write(e: Expr, operand: (e: Expr) => Text): Text {
   if (e.op === 'const' || e.op === 'iconst') return atom(shortest(e.value));
   if (e.op === 'input') return atom(e.name);
+  if (e.op === 'index') return atom(e.axis);
   if (e.op === 'neg') return { text: `-${guarded(operand(e.a), NEGATION)}`, level: NEGATION };
   const infix = INFIX[e.op];
   if (infix !== undefined && 'b' in e) {

@@ -10,13 +10,16 @@ import type {
   CreateExecutor,
   Dim,
   GemmKernel,
+  Grid,
   Kernel,
   MapKernel,
+  MoveKernel,
   ProgramName,
   ResidentData,
   Store,
+  View,
 } from '../kernels.ts';
-import { VIRTUAL_LANES } from '../kernels.ts';
+import { rowsPerSample, VIRTUAL_LANES } from '../kernels.ts';
 import { linearize } from '../linearize.ts';
 import { checkBatch, checkData } from './batch.ts';
 import type { LaneMachine } from './lanes.ts';
@@ -37,18 +40,20 @@ const fround = Math.fround;
 
 export const createInterpreter: CreateExecutor = (plan, data, stepsMax) => {
   checkData(plan, data);
-  const buffers = plan.buffers.map((b) => {
-    const columns = b.columns === 'batch' ? plan.batchSize : b.columns;
-    return new Float32Array(b.capacityRows * columns);
+  const matrices = plan.buffers.map((b): Matrix => {
+    const columns =
+      typeof b.columns === 'number' ? b.columns : plan.batchSize * (rowsPerSample(b.columns) ?? 1);
+    const values = new Float32Array(b.capacityRows * columns).fill(b.fill);
+    return { values, columns, perSample: rowsPerSample(b.rows) ?? 0 };
   });
-  const buffer = (id: BufferId): Float32Array => {
-    const found = buffers[id];
+  const matrix = (id: BufferId): Matrix => {
+    const found = matrices[id];
     if (found === undefined) throw new RangeError(`no buffer ${id}`);
     return found;
   };
   const programs = new Map<string, readonly Run[]>();
   const compiled = (name: ProgramName): readonly Run[] => {
-    const runs = programs.get(name) ?? plan.programs[name].kernels.map((k) => compileKernel(k, buffer, data));
+    const runs = programs.get(name) ?? plan.programs[name].kernels.map((k) => compileKernel(k, matrix, data));
     programs.set(name, runs);
     return runs;
   };
@@ -72,28 +77,51 @@ export const createInterpreter: CreateExecutor = (plan, data, stepsMax) => {
       }
       return result;
     },
-    read: (id) => buffer(id).slice(),
+    read: (id) => matrix(id).values.slice(),
     write(id, values) {
-      const to = buffer(id);
+      const to = matrix(id).values;
       if (values.length !== to.length)
         throw new RangeError(`${values.length} values for a buffer of ${to.length}`);
       to.set(values);
     },
     dispose() {
-      buffers.length = 0;
+      matrices.length = 0;
     },
   };
 };
 
-type Buffers = (id: BufferId) => Float32Array;
-const size = (d: Dim, step: Step): number => (d === 'batch' ? step.indices.length : d);
+/** Row-major, without padding. `perSample`: its rows of each sample, 0 where rows are fixed. */
+interface Matrix {
+  readonly values: Float32Array;
+  readonly columns: number;
+  readonly perSample: number;
+}
+type Matrices = (id: BufferId) => Matrix;
 
-function compileKernel(kernel: Kernel, buffer: Buffers, data: ResidentData): Run {
+function size(d: Dim, step: Step): number {
+  return typeof d === 'number' ? d : step.indices.length * (rowsPerSample(d) ?? 1);
+}
+
+/** The row of a matrix that stands for a row of the domain. */
+function rowOf(m: Matrix, view: View | undefined, grid: Grid | undefined): (row: number) => number {
+  if (view === undefined) return (row) => row;
+  if (grid === undefined) throw new Error('a view needs a grid');
+  const positions = grid.height * grid.width;
+  return (row) => {
+    const sample = Math.floor(row / positions);
+    const at = row - sample * positions;
+    const y = Math.floor(at / grid.width);
+    const x = at - y * grid.width;
+    return sample * m.perSample + view.offset + y * view.yStride + x * view.xStride;
+  };
+}
+
+function compileKernel(kernel: Kernel, matrix: Matrices, data: ResidentData): Run {
   switch (kernel.kind) {
     case 'gather': {
       const { columns } = kernel;
       const table = data[kernel.table];
-      const out = buffer(kernel.out);
+      const out = matrix(kernel.out).values;
       return ({ indices }) => {
         for (const [i, row] of indices.entries()) {
           out.set(table.subarray(row * columns, (row + 1) * columns), i * columns);
@@ -101,35 +129,46 @@ function compileKernel(kernel: Kernel, buffer: Buffers, data: ResidentData): Run
       };
     }
     case 'map':
-      return compileMap(kernel, buffer);
+      return compileMap(kernel, matrix);
     case 'gemm':
-      return compileGemm(kernel, buffer);
+      return compileGemm(kernel, matrix);
+    case 'move':
+      return compileMove(kernel, matrix);
     default:
       return kernel satisfies never;
   }
 }
 
 /** Fills the input registers for the elements (row, first … first + count). */
-type Load = (step: Step, row: number, first: number, count: number, columns: number) => void;
+type Load = (step: Step, row: number, first: number, count: number) => void;
 
 function compileLoads(
   machine: LaneMachine,
   names: readonly string[],
   bindings: readonly Binding[],
-  buffer: Buffers,
+  matrix: Matrices,
+  grid: Grid | undefined,
 ) {
   return names.flatMap((name, i): Load[] => {
     const register = machine.inputs[i];
     const source = bindings.find((b) => b.name === name)?.source;
     if (register === undefined || source === undefined) return [];
-    if (source.from === 'stepInput') return [(step) => register.fill(step.inputs[source.slot] ?? Number.NaN)];
-    const from = buffer(source.buffer);
-    if (source.extent === 'row') return [(_, row) => register.fill(from[row] ?? Number.NaN)];
-    const rowStride = source.extent === 'full' ? 1 : 0;
+    if (source.from === 'stepInput') {
+      // As bits: a scalar may be the key of a random number.
+      const bits = new Int32Array(register.buffer);
+      return [({ inputs }) => bits.fill(new Int32Array(inputs.buffer, inputs.byteOffset)[source.slot] ?? 0)];
+    }
+    const from = matrix(source.buffer);
+    const { values, columns } = from;
+    if (source.extent === 'scalar') return [() => register.fill(values[0] ?? Number.NaN)];
+    if (source.extent === 'row') return [(_, row) => register.fill(values[row] ?? Number.NaN)];
+    if (source.extent === 'col')
+      return [(_, _row, first, count) => register.set(values.subarray(first, first + count))];
+    const place = rowOf(from, source.view, grid);
     return [
-      (_, row, first, count, columns) => {
-        const at = rowStride * row * columns + first;
-        register.set(from.subarray(at, at + count));
+      (_, row, first, count) => {
+        const at = place(row) * columns + first;
+        register.set(values.subarray(at, at + count));
       },
     ];
   });
@@ -145,22 +184,23 @@ const identities: Readonly<Record<ReduceFn, number>> = { sum: 0, max: -Infinity 
 /** Where a store's values go: strip by strip, then at each row's end, then at the end. */
 interface Sink {
   begin(columns: number): void;
-  strip(values: Float32Array, row: number, first: number, count: number, columns: number): void;
+  strip(values: Float32Array, row: number, first: number, count: number): void;
   endRow(row: number, step: Step): void;
   end(columns: number): void;
 }
 
 const nothing = (): void => {};
 
-function createSink(store: Store, buffer: Buffers): Sink {
+function createSink(store: Store, matrix: Matrices, grid: Grid | undefined): Sink {
   const { reduce, target } = store;
   if (reduce === undefined) {
     if (target.to === 'stepOutput') throw new Error('a step output must be a reduction');
-    const out = buffer(target.buffer);
+    const out = matrix(target.buffer);
+    const place = rowOf(out, target.view, grid);
     return {
       begin: nothing,
-      strip: (values, row, first, count, columns) =>
-        out.set(values.subarray(0, count), row * columns + first),
+      strip: (values, row, first, count) =>
+        out.values.set(values.subarray(0, count), place(row) * out.columns + first),
       endRow: nothing,
       end: nothing,
     };
@@ -182,14 +222,14 @@ function createSink(store: Store, buffer: Buffers): Sink {
           for (let l = 0; l < half; l++) lanes[l] = join(lanes[l] as number, lanes[l + half] as number);
         }
         if (target.to === 'stepOutput') step.outputs[target.slot] = lanes[0] as number;
-        else buffer(target.buffer)[row] = lanes[0] as number;
+        else matrix(target.buffer).values[row] = lanes[0] as number;
         lanes.fill(identity);
       },
       end: nothing,
     };
   }
   if (target.to === 'stepOutput') throw new Error('a step output is reduced along a row');
-  const out = buffer(target.buffer);
+  const out = matrix(target.buffer).values;
   const sums = new Float32Array(out.length);
   return {
     begin: () => sums.fill(identity),
@@ -201,12 +241,12 @@ function createSink(store: Store, buffer: Buffers): Sink {
   };
 }
 
-function compileMap(kernel: MapKernel, buffer: Buffers): Run {
+function compileMap(kernel: MapKernel, matrix: Matrices): Run {
   const program = linearize(kernel.stores.map((s) => s.expr));
   const machine = createLaneMachine(program, STRIP);
   const names = program.inputs.map((i) => i.name);
-  const loads = compileLoads(machine, names, kernel.bindings, buffer);
-  const sinks = kernel.stores.map((s) => createSink(s, buffer));
+  const loads = compileLoads(machine, names, kernel.bindings, matrix, kernel.grid);
+  const sinks = kernel.stores.map((s) => createSink(s, matrix, kernel.grid));
   return (step) => {
     const rows = size(kernel.rows, step);
     const columns = size(kernel.columns, step);
@@ -214,10 +254,10 @@ function compileMap(kernel: MapKernel, buffer: Buffers): Run {
     for (let row = 0; row < rows; row++) {
       for (let first = 0; first < columns; first += STRIP) {
         const count = Math.min(STRIP, columns - first);
-        for (const load of loads) load(step, row, first, count, columns);
-        machine.run(count);
+        for (const load of loads) load(step, row, first, count);
+        machine.run(count, row, first);
         for (const [s, sink] of sinks.entries()) {
-          sink.strip(machine.results[s] as Float32Array, row, first, count, columns);
+          sink.strip(machine.results[s] as Float32Array, row, first, count);
         }
       }
       for (const sink of sinks) sink.endRow(row, step);
@@ -226,35 +266,65 @@ function compileMap(kernel: MapKernel, buffer: Buffers): Run {
   };
 }
 
-function compileGemm(kernel: GemmKernel, buffer: Buffers): Run {
+/** Sums one row of the output, k ascending, into `acc`. */
+type SumRow = (acc: Float32Array, row: number, n: number, k: number) => void;
+
+function compileSums(kernel: GemmKernel, matrix: Matrices): SumRow {
+  const a = matrix(kernel.a);
+  const b = matrix(kernel.b);
+  const { windows, aTransposed, bTransposed } = kernel;
+  const place = rowOf(a, windows?.view, windows?.grid);
+  const channels = windows?.channels ?? a.columns;
+  const taps = windows?.taps ?? [{ rowStep: 0, block: 0 }];
+  if (aTransposed) {
+    if (bTransposed) throw new Error(`${kernel.label}: both operands are transposed`);
+    return (acc, row, n, k) => {
+      const tap = taps[Math.floor(row / channels)];
+      if (tap === undefined) throw new Error(`${kernel.label}: no tap for row ${row}`);
+      for (let i = 0; i < k; i++) {
+        const factor = a.values[(place(i) + tap.rowStep) * a.columns + (row % channels)] as number;
+        addScaled(acc, factor, b.values, i * b.columns, n);
+      }
+    };
+  }
+  return (acc, row, n) => {
+    for (const { rowStep, block } of taps) {
+      const from = (place(row) + rowStep) * a.columns;
+      for (let c = 0; c < channels; c++) {
+        const factor = a.values[from + c] as number;
+        if (!bTransposed) addScaled(acc, factor, b.values, (block * channels + c) * b.columns, n);
+        else addScaledColumn(acc, factor, b.values, block * n * b.columns + c, b.columns, n);
+      }
+    }
+  };
+}
+
+function compileGemm(kernel: GemmKernel, matrix: Matrices): Run {
   const program = linearize(kernel.stores.map((s) => s.expr));
   const machine = createLaneMachine(program, STRIP);
   const names = program.inputs.map((i) => i.name);
-  const loads = compileLoads(machine, names, kernel.bindings, buffer);
-  const sums = machine.inputs[names.indexOf('acc')] ?? null;
-  const sinks = kernel.stores.map((s) => createSink(s, buffer));
-  const a = buffer(kernel.a);
-  const init = kernel.init === null ? null : buffer(kernel.init);
+  const grid = kernel.windows?.grid;
+  const loads = compileLoads(machine, names, kernel.bindings, matrix, grid);
+  const accumulated = machine.inputs[names.indexOf('acc')] ?? null;
+  const sinks = kernel.stores.map((s) => createSink(s, matrix, grid));
+  const init = kernel.init === null ? null : matrix(kernel.init).values;
+  const sumRow = compileSums(kernel, matrix);
   return (step) => {
     const m = size(kernel.m, step);
     const n = size(kernel.n, step);
     const k = size(kernel.k, step);
-    const b = kernel.bTransposed ? transposed(buffer(kernel.b), n, k) : buffer(kernel.b);
     const acc = new Float32Array(n);
     for (let row = 0; row < m; row++) {
       if (init === null) acc.fill(0);
       else acc.set(init.subarray(0, n));
-      for (let i = 0; i < k; i++) {
-        const factor = a[kernel.aTransposed ? i * m + row : row * k + i] as number;
-        addScaled(acc, factor, b, i * n, n);
-      }
+      sumRow(acc, row, n, k);
       for (let first = 0; first < n; first += STRIP) {
         const count = Math.min(STRIP, n - first);
-        for (const load of loads) load(step, row, first, count, n);
-        sums?.set(acc.subarray(first, first + count));
-        machine.run(count);
+        for (const load of loads) load(step, row, first, count);
+        accumulated?.set(acc.subarray(first, first + count));
+        machine.run(count, row, first);
         for (const [s, sink] of sinks.entries()) {
-          sink.strip(machine.results[s] as Float32Array, row, first, count, n);
+          sink.strip(machine.results[s] as Float32Array, row, first, count);
         }
       }
     }
@@ -266,11 +336,37 @@ function addScaled(acc: Float32Array, factor: number, b: Float32Array, offset: n
   for (let j = 0; j < n; j++) acc[j] = (acc[j] as number) + fround(factor * (b[offset + j] as number));
 }
 
-/** rows × columns to columns × rows. */
-function transposed(values: Float32Array, rows: number, columns: number): Float32Array {
-  const out = new Float32Array(rows * columns);
-  for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < columns; c++) out[c * rows + r] = values[r * columns + c] as number;
+/** The same down a column of b. */
+function addScaledColumn(
+  acc: Float32Array,
+  factor: number,
+  b: Float32Array,
+  offset: number,
+  stride: number,
+  n: number,
+): void {
+  for (let j = 0; j < n; j++) {
+    acc[j] = (acc[j] as number) + fround(factor * (b[offset + j * stride] as number));
   }
-  return out;
+}
+
+function compileMove(kernel: MoveKernel, matrix: Matrices): Run {
+  const { positions, channels, imageColumn, flatColumn, accumulate } = kernel;
+  const image = matrix(kernel.image);
+  const flat = matrix(kernel.flat);
+  const [from, to] = kernel.direction === 'flatten' ? [image, flat] : [flat, image];
+  return (step) => {
+    const rows = size(kernel.rows, step);
+    for (let row = 0; row < rows; row++) {
+      for (let p = 0; p < positions; p++) {
+        for (let c = 0; c < channels; c++) {
+          const inImage = (row * positions + p) * image.columns + imageColumn + c;
+          const inFlat = row * flat.columns + flatColumn + c * positions + p;
+          const [source, sink] = kernel.direction === 'flatten' ? [inImage, inFlat] : [inFlat, inImage];
+          const value = from.values[source] as number;
+          to.values[sink] = accumulate ? (to.values[sink] as number) + value : value;
+        }
+      }
+    }
+  };
 }

@@ -11,11 +11,11 @@ export interface LaneMachine {
   /** The register that each input is read from, in the program's order; the caller fills it. */
   readonly inputs: readonly Float32Array[];
   readonly results: readonly Float32Array[];
-  /** Computes the first `count` elements. */
-  run(count: number): void;
+  /** Computes the first `count` elements, those of the domain's `row` from column `first` on. */
+  run(count: number, row: number, first: number): void;
 }
 
-type Step = (count: number) => void;
+type Step = (count: number, row: number, first: number) => void;
 
 /** Half to even, keeping the sign of zero; beyond 2^23 every float is whole. */
 function nearest(x: number): number {
@@ -96,6 +96,12 @@ export function createLaneMachine(program: LaneProgram, width: number): LaneMach
       out.fill(i.immediate);
       return null;
     }
+    if (i.op === 'index') {
+      if (i.extent === 'row') return (_, row) => out.fill(row);
+      return (count, _, first) => {
+        for (let k = 0; k < count; k++) out[k] = first + k;
+      };
+    }
     const a = register(i.args[0]);
     if (i.op === 'bits' || i.op === 'float') {
       // The same bytes, seen as the other type.
@@ -145,8 +151,8 @@ export function createLaneMachine(program: LaneProgram, width: number): LaneMach
   return {
     inputs,
     results,
-    run: (count) => {
-      for (const step of steps) step(count);
+    run: (count, row, first) => {
+      for (const step of steps) step(count, row, first);
     },
   };
 }

@@ -87,6 +87,7 @@ export function evaluate(expr: Expr, domain: Domain, precision: Precision = 'f32
       const pick = e.extent === 'full' ? (_: number, __: number, i: number) => i : index[e.extent];
       return fill((r, c, i) => round(at(values, pick(r, c, i))));
     }
+    if (e.op === 'index') return fill((r, c) => (e.axis === 'row' ? r : c));
     const a = visit(e.a);
     if (e.op === 'select') {
       const mask = visit(e.mask);

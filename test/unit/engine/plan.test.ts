@@ -37,7 +37,7 @@ const values = (count: number, name: string): Float32Array => {
 
 const shapeOf = (plan: Plan, id: number): number => {
   const b = plan.buffers[id];
-  return b === undefined ? 0 : b.capacityRows * (b.columns === 'batch' ? plan.batchSize : b.columns);
+  return b === undefined ? 0 : b.capacityRows * (typeof b.columns === 'number' ? b.columns : plan.batchSize);
 };
 
 function initialize(plan: Plan, executor: Executor): void {

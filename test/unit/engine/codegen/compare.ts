@@ -14,6 +14,7 @@ import type {
   ResidentData,
   StepBatch,
 } from '../../../../src/engine/kernels.ts';
+import { rowsPerSample } from '../../../../src/engine/kernels.ts';
 import { stream } from '../../../../src/engine/random.ts';
 
 const CANONICAL_NAN = 0x7fc00000;
@@ -42,7 +43,10 @@ export const normals = (count: number, name: string): Float32Array => {
 export const lengthOf = (plan: Plan, id: BufferId): number => {
   const b = plan.buffers[id];
   if (b === undefined) throw new Error(`no buffer ${id}`);
-  return b.capacityRows * (b.columns === 'batch' ? plan.batchSize : b.columns);
+  return (
+    b.capacityRows *
+    (typeof b.columns === 'number' ? b.columns : plan.batchSize * (rowsPerSample(b.columns) ?? 1))
+  );
 };
 
 export interface HandMade {
