@@ -5,6 +5,7 @@ import { datasetRoutes } from './datasets/routes.ts';
 import type { Database } from './db/client.ts';
 import type { CreateExecutor } from './engine/kernels.ts';
 import { type Authenticate, requireKey } from './http/auth.ts';
+import { closeWithAnswers } from './http/closing.ts';
 import { registerDocs } from './http/docs.ts';
 import { createFailedKeys } from './http/failed-keys.ts';
 import { healthRoutes } from './http/health-routes.ts';
@@ -57,6 +58,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   const limits = { ...defaultAppLimits, ...deps.limits };
   const app = Fastify(serverOptions(log, limits.sockets)) as unknown as FastifyInstance;
   mapProblems(app);
+  closeWithAnswers(app);
   parseJsonBodies(app);
   watchRequests(app, limits.sockets);
   await registerDocs(app, deps.version);

@@ -54,6 +54,8 @@ export function openSse(
   };
   response.once('close', end);
   response.once('error', end);
+  // A reader that left before this will not be heard leaving.
+  if (response.destroyed) end();
   response.write('retry: 2000\n\n');
 
   return {

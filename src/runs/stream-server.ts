@@ -48,7 +48,9 @@ export function createStreamServer(app: FastifyInstance, deps: StreamDeps): Stre
       // An EventSource comes back after every end; 204 is how it is told not to.
       if (run.ended && afterSequence > 0 && afterSequence === run.eventSequence)
         return reply.code(204).send();
-      const place = stopping ? null : quota.open(keyId);
+      if (stopping)
+        throw problem('unavailable', 'The service is stopping.', { headers: { 'retry-after': '5' } });
+      const place = quota.open(keyId);
       if (place === null) {
         throw problem('too-many-streams', `A key may have ${limits.streamsMax} streams open at a time.`, {
           headers: { 'retry-after': '5' },

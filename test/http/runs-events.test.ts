@@ -1,10 +1,11 @@
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { appendEvents } from '../../src/runs/events-store.ts';
 import type { RunEvent } from '../../src/runs/schema.ts';
 import { until } from '../flow/support/lifecycle.ts';
-import { problemOf, startService, submitted, type TestService } from './support/service.ts';
+import { lockRuns, problemOf, startService, submitted, type TestService } from './support/service.ts';
 
 interface Reader {
   readonly status: number;
@@ -112,6 +113,23 @@ describe('GET /v1/runs/{id}/events', () => {
     expect((await open(id, service.reader)).status).toBe(200);
     open3[0]?.leave();
     await until(async () => (await open(id)).status === 200, 'the free place');
+  });
+
+  it('takes no place for readers that left before it was opened', async () => {
+    const id = await submitted(service);
+    const lock = await lockRuns(service);
+    for (let i = 0; i < 3; i++) {
+      const abort = new AbortController();
+      const arrived = once(service.app.server, 'request');
+      const headers = { ...service.admin, accept: 'text/event-stream' };
+      const left = fetch(`${service.origin}/v1/runs/${id}/events`, { headers, signal: abort.signal });
+      const [, response] = await arrived;
+      const noticed = once(response, 'close');
+      abort.abort();
+      await Promise.all([noticed, left.catch(() => null)]);
+    }
+    await lock.release();
+    await until(async () => (await open(id)).status === 200, 'a place');
   });
 
   it('ends within moments of its key being revoked', async () => {

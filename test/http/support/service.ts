@@ -1,6 +1,7 @@
 // The HTTP service on a database of its own, with a key of each scope; a second project to look in from.
 import { randomUUID } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
+import pg from 'pg';
 import { type AppLimits, buildApp, defaultAppLimits } from '../../../src/app.ts';
 import { createInterpreter } from '../../../src/engine/codegen/interpreter.ts';
 import { createKey, hashKey, keyPrefix } from '../../../src/keys/key.ts';
@@ -154,6 +155,14 @@ export async function submitted(service: TestService, more: object = {}): Promis
   const answer = await submit(service, specFor(await upload(service, manyFlowers()), more));
   if (answer.statusCode !== 201) throw new Error(`the run was refused: ${answer.body}`);
   return answer.json().id;
+}
+
+/** Nobody can read runs until `release` is called. */
+export async function lockRuns(service: TestService): Promise<{ release(): Promise<void> }> {
+  const client = new pg.Client({ connectionString: service.url });
+  await client.connect();
+  await client.query('BEGIN; LOCK TABLE "Run" IN ACCESS EXCLUSIVE MODE');
+  return { release: () => client.end() };
 }
 
 /** Codes and pointers of a problem, for short expectations. */
