@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { estimateCost } from '../../../src/engine/cost.ts';
+import { optimizers } from '../../../src/engine/kinds/optimizers/registry.ts';
 import { createPlan } from '../../../src/engine/plan.ts';
 import { resolveTask } from '../../../src/engine/resolve.ts';
 import { summarize } from '../../../src/engine/table.ts';
@@ -13,7 +14,7 @@ it('counts the plan’s parameters and bounds its memory and operations', () => 
   const any = fc.record({
     widths: fc.array(width, { maxLength: 12 }),
     batchSize: fc.integer({ min: 1, max: 150 }),
-    kind: fc.constantFrom('sgd', 'momentum', 'adam'),
+    kind: fc.constantFrom(...optimizers.names),
   });
   fc.assert(
     fc.property(any, ({ widths, batchSize, kind }) => {
