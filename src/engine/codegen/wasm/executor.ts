@@ -3,9 +3,10 @@
  * and the tables of the current call. Compiled code checks nothing, so everything is checked here first.
  */
 import type { BufferInfo, CreateExecutor, Executor, Plan, Program, ResidentData } from '../../kernels.ts';
+import { rowsPerSample } from '../../kernels.ts';
 import { checkBatch, checkData } from '../batch.ts';
-import type { ProgramFunction } from './module.ts';
-import { emitModule } from './module.ts';
+import type { ProgramArguments, ProgramFunction } from './module.ts';
+import { emitModule, PROGRAM_ARGUMENTS } from './module.ts';
 import type { WasmMemory } from './runtime.ts';
 import { Instance, Memory, Module } from './runtime.ts';
 
@@ -26,8 +27,8 @@ export function createWasmIn(
   stepsMax: number,
 ): Executor {
   checkData(plan, data);
-  const { bytes, memoryBytes } = emitModule(plan);
-  const regions = placeTables(plan, data, stepsMax, memoryBytes);
+  const { bytes, tables, scratchBytes } = emitModule(plan);
+  const regions = placeTables(plan, data, stepsMax, { tables: tables.length, scratchBytes });
   const pages = Math.max(1, Math.ceil(regions.end / PAGE_BYTES));
   if (pages > PAGES_MAX) throw new RangeError(`${regions.end} bytes of memory wanted, at most 4 GiB`);
   const memory = allocate(pages);
@@ -36,6 +37,10 @@ export function createWasmIn(
   const ints = new Int32Array(memory.buffer);
   floats.set(data.features, regions.features / FLOAT_BYTES);
   floats.set(data.targets, regions.targets / FLOAT_BYTES);
+  ints.set(tables, plan.arenaBytes / FLOAT_BYTES);
+  for (const b of plan.buffers) {
+    if (b.fill !== 0) eachRun(plan, b, (at, _, count) => floats.fill(b.fill, at, at + count));
+  }
 
   const bufferOf = (id: number): BufferInfo => {
     const found = plan.buffers[id];
@@ -52,11 +57,11 @@ export function createWasmIn(
       ints.set(batch.rows, regions.rows / FLOAT_BYTES);
       floats.set(batch.inputs, regions.inputs / FLOAT_BYTES);
       const run = instance.exports[program] as ProgramFunction;
-      const { indices, rows, inputs, outputs, features, targets } = regions;
-      const first = outputs / FLOAT_BYTES;
+      const first = regions.outputs / FLOAT_BYTES;
       const end = first + steps * plan.programs[program].outputs.length;
       floats.fill(0, first, end);
-      run(steps, indices, rows, inputs, outputs, features, targets);
+      const given: ProgramArguments = { thread: 0, threads: 1, steps, arena: 0, ...regions };
+      run(...PROGRAM_ARGUMENTS.map((name) => given[name]));
       return floats.slice(first, end);
     },
     read(id) {
@@ -81,7 +86,7 @@ export function createWasmIn(
 
 const logicalShape = (plan: Plan, b: BufferInfo): { rows: number; columns: number } => ({
   rows: b.capacityRows,
-  columns: b.columns === 'batch' ? plan.batchSize : b.columns,
+  columns: typeof b.columns === 'number' ? b.columns : plan.batchSize * (rowsPerSample(b.columns) ?? 1),
 });
 
 /** Contiguous runs of a buffer: where each lies in memory and in row-major order, in floats, and how long it is. */
@@ -97,8 +102,13 @@ function eachRun(plan: Plan, b: BufferInfo, visit: (at: number, from: number, co
   }
 }
 
-function placeTables(plan: Plan, data: ResidentData, stepsMax: number, planBytes: number) {
-  let end = planBytes;
+function placeTables(
+  plan: Plan,
+  data: ResidentData,
+  stepsMax: number,
+  own: { readonly tables: number; readonly scratchBytes: number },
+) {
+  let end = plan.arenaBytes + own.tables * FLOAT_BYTES;
   const place = (count: number): number => {
     const at = Math.ceil(end / ALIGNMENT) * ALIGNMENT;
     end = at + count * FLOAT_BYTES;
@@ -106,6 +116,7 @@ function placeTables(plan: Plan, data: ResidentData, stepsMax: number, planBytes
   };
   const widest = (of: (p: Program) => number): number => Math.max(...Object.values(plan.programs).map(of));
   const tables = {
+    scratch: place(own.scratchBytes / FLOAT_BYTES),
     features: place(data.features.length),
     targets: place(data.targets.length),
     indices: place(stepsMax * plan.batchSize),

@@ -8,13 +8,16 @@ export interface LaneEmitter {
   /** Pushes the value of an instruction, computing it on first use. */
   push(instruction: number): void;
   /** A scope inside this one: it sees the values computed here, and forgets its own when it is done with. */
-  inner(load: Load): LaneEmitter;
+  inner(leaves: Leaves): LaneEmitter;
   /** Computes now whatever spreads no further than `extents` and is needed beyond, e.g. before a loop. */
   settle(extents: readonly Extent[]): void;
 }
 
-/** Pushes the four elements of an input, by its number. */
-export type Load = (input: number) => void;
+/** Pushes the four elements of an input, by its number, or the numbers of their row or columns. */
+export interface Leaves {
+  input(n: number): void;
+  index(axis: 'row' | 'col'): void;
+}
 
 const scratch = new DataView(new ArrayBuffer(4));
 function bitsOf(value: number): number {
@@ -67,14 +70,14 @@ interface Pool {
   readonly locals: Local[];
 }
 
-export function createLaneEmitter(code: Code, program: LaneProgram, load: Load): LaneEmitter {
+export function createLaneEmitter(code: Code, program: LaneProgram, leaves: Leaves): LaneEmitter {
   const uses = new Array<number>(program.code.length).fill(0);
   const count = (n: number): void => {
     uses[n] = (uses[n] ?? 0) + 1;
   };
   for (const i of program.code) i.args.forEach(count);
   program.results.forEach(count);
-  return scope(code, program, uses, load, new Map(), { locals: [] }, 0);
+  return scope(code, program, uses, leaves, new Map(), { locals: [] }, 0);
 }
 
 const isConstant = (i: Instruction): boolean => i.op === 'const' || i.op === 'iconst';
@@ -83,7 +86,7 @@ function scope(
   code: Code,
   program: LaneProgram,
   uses: readonly number[],
-  load: Load,
+  leaves: Leaves,
   outer: ReadonlyMap<number, Local>,
   pool: Pool,
   poolFrom: number,
@@ -108,7 +111,11 @@ function scope(
       return;
     }
     if (i.op === 'input') {
-      load(i.immediate);
+      leaves.input(i.immediate);
+      return;
+    }
+    if (i.op === 'index') {
+      leaves.index(i.extent === 'row' ? 'row' : 'col');
       return;
     }
     if (i.op === 'select') {
@@ -146,7 +153,7 @@ function scope(
 
   return {
     push,
-    inner: (innerLoad) => scope(code, program, uses, innerLoad, known, pool, taken),
+    inner: (innerLeaves) => scope(code, program, uses, innerLeaves, known, pool, taken),
     settle: (extents) => {
       const isIn = (i: Instruction): boolean => extents.includes(i.extent);
       const needed = new Set(program.results);

@@ -5,8 +5,11 @@ import { advance, countUp, repeat } from './loops.ts';
 import type { Target } from './target.ts';
 import { bufferOf, FLOAT_BYTES, panelBytes, rowBytes, VECTOR_BYTES, VECTOR_LANES } from './target.ts';
 
+/** A function of a range of samples. */
 export function emitGather(target: Target, kernel: GatherKernel): Func {
-  return target.module.func(0, (code) => {
+  return target.module.func(2, (code) => {
+    const [r, last] = code.parameters;
+    if (r === undefined || last === undefined) throw new Error('a kernel takes a range');
     const out = bufferOf(target, kernel.out);
     const { columns } = kernel;
     const { panel } = target.plan;
@@ -14,7 +17,6 @@ export function emitGather(target: Target, kernel: GatherKernel): Func {
     const line = code.local('i32');
     const from = code.local('i32');
     const to = code.local('i32');
-    const r = code.local('i32');
 
     const copy = (op: 'v128' | 'f32', bytes: number): void => {
       code.get(to);
@@ -27,12 +29,18 @@ export function emitGather(target: Target, kernel: GatherKernel): Func {
       for (let v = 0; v < vectors; v++) copy('v128', v * VECTOR_BYTES);
       for (let c = vectors * VECTOR_LANES; c < count; c++) copy('f32', c * FLOAT_BYTES);
     };
+    const startAt = (local: typeof index, base: () => void, bytes: number): void => {
+      base();
+      code.get(r);
+      code.i32(bytes);
+      code.op('i32.mul');
+      code.op('i32.add');
+      code.set(local);
+    };
 
-    code.getGlobal(target.step.indices);
-    code.set(index);
-    code.i32(0);
-    code.set(line);
-    countUp(code, r, { from: 0, by: 1, limit: () => code.getGlobal(target.step.rows) }, () => {
+    startAt(index, () => code.getGlobal(target.step.indices), FLOAT_BYTES);
+    startAt(line, () => code.getGlobal(target.step.arena), rowBytes(target));
+    countUp(code, r, { by: 1, limit: () => code.get(last) }, () => {
       code.getGlobal(target.step[kernel.table]);
       code.get(index);
       code.memory('i32.load', 0);

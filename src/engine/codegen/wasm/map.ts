@@ -1,55 +1,51 @@
 /**
- * Map kernels: blocks of 16 columns, the virtual lanes, as four vectors. Reductions to a row keep the 16 lanes of one
- * row in locals and go through its blocks; reductions to a column keep those of one block and go through its rows.
+ * Map kernels: blocks of 16 columns, the virtual lanes, as up to four vectors. Reductions to a row keep the 16 lanes
+ * of one row in locals and go through its blocks; reductions to a column keep those of one block and go through rows.
  */
-import type { MapKernel, Store } from '../../kernels.ts';
+import type { MapKernel } from '../../kernels.ts';
 import { VIRTUAL_LANES } from '../../kernels.ts';
 import type { LaneProgram } from '../../linearize.ts';
 import { linearize } from '../../linearize.ts';
 import type { Code, Func, Local } from './assembler.ts';
-import type { LaneEmitter } from './expressions.ts';
+import type { LaneEmitter, Leaves } from './expressions.ts';
 import { createLaneEmitter } from './expressions.ts';
 import { advance, countUp, repeat } from './loops.ts';
+import type { Domain, Place, Pointers } from './pointers.ts';
+import { collectPointers } from './pointers.ts';
 import type { Mask, Reduction } from './reductions.ts';
 import { accumulate, resetReductions, storeColumns, storeMasked, storeRow } from './reductions.ts';
-import type { Place, Target } from './target.ts';
-import {
-  bufferOf,
-  FLOAT_BYTES,
-  pushDim,
-  pushSource,
-  rowBytes,
-  VECTOR_BYTES,
-  VECTOR_LANES,
-} from './target.ts';
+import type { Target } from './target.ts';
+import { pushDim, VECTOR_LANES } from './target.ts';
+import type { Range } from './walk.ts';
+import { linesOf, startAt, walkRows } from './walk.ts';
 
-const BLOCK_BYTES = VIRTUAL_LANES * FLOAT_BYTES;
 const VECTORS = VIRTUAL_LANES / VECTOR_LANES;
+
 interface MapCode {
   readonly target: Target;
   readonly code: Code;
   readonly kernel: MapKernel;
   readonly program: LaneProgram;
-  /** Byte offsets of the current block and row; columns and rows of vectors. */
-  readonly full: Local;
-  readonly col: Local;
-  readonly row: Local;
+  readonly domain: Domain;
+  readonly pointers: Pointers;
   readonly reductions: readonly (Reduction | null)[];
   readonly values: readonly Local[];
 }
 
+/** A function of a range: of samples or rows, or of blocks of columns where that is how the kernel is split. */
 export function emitMap(target: Target, kernel: MapKernel): Func {
-  return target.module.func(0, (code) => {
+  return target.module.func(2, (code) => {
+    const [from, to] = code.parameters;
+    if (from === undefined || to === undefined) throw new Error('a kernel takes a range');
     const program = linearize(kernel.stores.map((s) => s.expr));
-    const local = (): Local => code.local('i32');
+    const domain: Domain = { rows: kernel.rows, grid: kernel.grid };
     const at: MapCode = {
       target,
       code,
       kernel,
       program,
-      full: local(),
-      col: local(),
-      row: local(),
+      domain,
+      pointers: collectPointers(target, domain, { ...kernel, program }),
       reductions: kernel.stores.map((store) =>
         store.reduce === undefined
           ? null
@@ -61,177 +57,219 @@ export function emitMap(target: Target, kernel: MapKernel): Func {
       ),
       values: kernel.stores.map(() => code.local('v128')),
     };
-    const emitter = createLaneEmitter(code, program, (n) => pushInput(at, n, 0));
+    const emitter = createLaneEmitter(code, program, leavesAt(at, { locals: [], row: 0, column: 0 }));
     emitter.settle(['scalar']);
-    const toColumn = kernel.stores.some((s) => s.reduce?.to === 'col');
-    if (toColumn) emitByColumns(at, emitter);
-    else emitByRows(at, emitter);
+    if (splitsColumns(kernel)) emitByColumns(at, emitter, { from, to });
+    else emitByRows(at, emitter, { from, to });
   });
 }
 
-function pushInput(at: MapCode, n: number, vector: number): void {
-  const name = at.program.inputs[n]?.name;
-  const source = at.kernel.bindings.find((b) => b.name === name)?.source;
-  if (source === undefined) throw new Error(`${at.kernel.label}: ${name} is not bound`);
-  pushSource(at.target, at.code, source, placeOf(at, vector));
-}
+/** One row, or sums down the columns: the columns are what can be divided. */
+const splitsColumns = (kernel: MapKernel): boolean =>
+  kernel.rows === 1 || kernel.stores.some((s) => s.reduce?.to === 'col');
 
-const placeOf = (at: MapCode, vector: number): Place => ({
-  full: at.full,
-  fullBytes: vector * VECTOR_BYTES,
-  col: at.col,
-  colBytes: vector * VECTOR_BYTES,
-  row: at.row,
-  rowBytes: 0,
+const leavesAt = ({ code, kernel, program, pointers }: MapCode, place: Place): Leaves => ({
+  input: (n) => {
+    const name = program.inputs[n]?.name;
+    const source = kernel.bindings.find((b) => b.name === name)?.source;
+    if (source === undefined) throw new Error(`${kernel.label}: ${name} is not bound`);
+    pointers.load(code, source, place);
+  },
+  index: (axis) => pointers.index(code, axis, place),
 });
 
-function emitByRows(at: MapCode, outer: LaneEmitter): void {
-  const { code, target, kernel } = at;
-  const line = code.local('i32');
-  const r = code.local('i32');
-  code.i32(0);
-  code.set(line);
-  code.i32(0);
-  code.set(at.row);
-  countUp(code, r, { from: 0, by: 1, limit: () => pushDim(target, code, kernel.rows) }, () => {
-    resetReductions(code, at.reductions);
-    const rowEmitter = outer.inner((n) => pushInput(at, n, 0));
-    rowEmitter.settle(['row']);
-    code.get(line);
-    code.set(at.full);
-    code.i32(0);
-    code.set(at.col);
-    forEachBlock(at, (mask) => emitBlock(at, rowEmitter, mask));
-    for (const reduction of at.reductions) if (reduction !== null) storeRow(target, code, at.row, reduction);
-    advance(code, line, rowBytes(target));
-    advance(code, at.row, FLOAT_BYTES);
-  });
-}
+const pushBase = ({ code, target, pointers }: MapCode, n: number): void => {
+  if (pointers.all[n]?.address === true) code.getGlobal(target.step.arena);
+  else code.i32(0);
+};
 
-function emitByColumns(at: MapCode, outer: LaneEmitter): void {
-  const { code, target, kernel } = at;
-  const top = code.local('i32');
-  const r = code.local('i32');
-  code.i32(0);
-  code.set(at.full);
-  code.i32(0);
-  code.set(at.col);
-  forEachBlock(at, (mask) => {
+const freshLocals = ({ code, pointers }: MapCode): Local[] => pointers.all.map(() => code.local('i32'));
+
+function emitByRows(at: MapCode, outer: LaneEmitter, range: Range): void {
+  const { code, kernel, pointers } = at;
+  const { columns } = kernel;
+  const { panel } = at.target.plan;
+  if (typeof columns !== 'number')
+    throw new Error(`${kernel.label}: many rows of a moving number of columns`);
+  const locals = freshLocals(at);
+  startAt(code, pointers.all, locals, (n) => pushBase(at, n), range.from);
+  const panels = columns > panel ? Math.floor(columns / panel) : 0;
+  const moving = panels > 0 ? freshLocals(at) : locals;
+  walkRows(code, linesOf(at.domain, pointers.all), { pointers: pointers.all, locals }, range, () => {
     resetReductions(code, at.reductions);
-    code.get(at.full);
-    code.set(top);
-    code.i32(0);
-    code.set(at.row);
-    countUp(code, r, { from: 0, by: 1, limit: () => pushDim(target, code, kernel.rows) }, () => {
-      const rowEmitter = outer.inner((n) => pushInput(at, n, 0));
-      rowEmitter.settle(['row']);
-      emitBlock(at, rowEmitter, mask);
-      advance(code, at.full, rowBytes(target));
-      advance(code, at.row, FLOAT_BYTES);
+    const start: Place = { locals, row: 0, column: 0 };
+    const emitter = outer.inner(leavesAt(at, start));
+    emitter.settle(['row']);
+    if (panels > 0) {
+      for (const [n, local] of locals.entries()) {
+        code.get(local);
+        code.set(moving[n] ?? local);
+      }
+    }
+    repeat(code, panels, () => {
+      emitColumns(at, emitter, moving, panel);
+      for (const [n, p] of pointers.all.entries()) advance(code, moving[n] as Local, p.panel);
     });
-    for (const reduction of at.reductions)
-      if (reduction !== null) storeColumns(target, code, at.col, reduction, mask);
-    code.get(top);
-    code.set(at.full);
+    emitColumns(at, emitter, moving, columns - panels * panel);
+    for (const r of at.reductions) if (r !== null) storeRow(at.target, code, r, pointers, start);
   });
 }
 
-/** Goes through the blocks of a row, leaving `full` and `col` at each; the last, partial one gets a mask. */
-function forEachBlock(at: MapCode, body: (mask: Mask) => void): void {
-  const { code, target, kernel } = at;
-  const step = (): void => {
-    advance(code, at.full, BLOCK_BYTES);
-    advance(code, at.col, BLOCK_BYTES);
+/** The first columns of a panel. */
+function emitColumns(at: MapCode, outer: LaneEmitter, locals: readonly Local[], count: number): void {
+  for (let column = 0; column < count; column += VIRTUAL_LANES) {
+    emitBlock(at, outer, { locals, row: 0, column }, partial(count - column));
+  }
+}
+
+/** The mask of a block's last vector: which of its columns exist. */
+function partial(count: number): Mask {
+  if (count >= VIRTUAL_LANES) return null;
+  return {
+    vectors: Math.ceil(count / VECTOR_LANES),
+    moving: false,
+    push: (code, vector) => {
+      const bit = (lane: number): number => (vector * VECTOR_LANES + lane < count ? -1 : 0);
+      code.v128([bit(0), bit(1), bit(2), bit(3)]);
+    },
+    isWhole: (vector) => (vector + 1) * VECTOR_LANES <= count,
   };
-  if (kernel.columns === 'batch') {
-    // One row: whatever the panel, elements are contiguous.
-    const left = code.local('i32');
-    const wholeBytes = code.local('i32');
-    pushDim(target, code, 'batch');
-    code.i32(VIRTUAL_LANES);
-    code.op('i32.div_u');
-    code.i32(BLOCK_BYTES);
-    code.op('i32.mul');
-    code.set(wholeBytes);
-    const position = at.col;
-    countUp(code, position, { by: 0, limit: () => code.get(wholeBytes) }, () => {
-      body(null);
-      step();
+}
+
+/** As many as a local says. */
+const movingMask = (count: Local): Mask => ({
+  vectors: VECTORS,
+  moving: true,
+  push: (code, vector) => {
+    code.get(count);
+    code.op('i32x4.splat');
+    const first = vector * VECTOR_LANES;
+    code.v128([first, first + 1, first + 2, first + 3]);
+    code.op('i32x4.gt_s');
+  },
+  isWhole: () => false,
+});
+
+function emitByColumns(at: MapCode, outer: LaneEmitter, range: Range): void {
+  const { code, target, kernel, pointers } = at;
+  const block = code.local('i32');
+  const whole = code.local('i32');
+  const left = code.local('i32');
+  const locals = freshLocals(at);
+  pushDim(target, code, kernel.columns);
+  code.i32(VIRTUAL_LANES);
+  code.op('i32.rem_u');
+  code.set(left);
+  pushDim(target, code, kernel.columns);
+  code.i32(VIRTUAL_LANES);
+  code.op('i32.div_u');
+  code.set(whole);
+
+  const toRow = kernel.stores.some((s) => s.reduce?.to === 'row');
+  if (toRow) resetReductions(code, at.reductions);
+  const start: Place = { locals, row: 0, column: 0 };
+  const body = (mask: Mask): void => {
+    startAt(code, pointers.all, locals, (n) => pushBlockStart(at, n, block), null);
+    if (!toRow) resetReductions(code, at.reductions);
+    emitAllRows(at, locals, () => {
+      const emitter = outer.inner(leavesAt(at, start));
+      emitter.settle(['row']);
+      emitBlock(at, emitter, start, mask);
     });
-    pushDim(target, code, 'batch');
-    code.i32(VIRTUAL_LANES);
-    code.op('i32.rem_u');
-    code.set(left);
+    if (toRow) return;
+    // Pointers along the columns have not moved with the rows.
+    for (const r of at.reductions) if (r !== null) storeColumns(code, r, pointers, start, mask);
+  };
+  code.get(range.from);
+  code.set(block);
+  const limit = code.local('i32');
+  code.get(range.to);
+  code.get(whole);
+  code.get(range.to);
+  code.get(whole);
+  code.op('i32.lt_u');
+  code.op('select');
+  code.set(limit);
+  const fixed = typeof kernel.columns === 'number' ? kernel.columns : null;
+  if (fixed === null || fixed >= VIRTUAL_LANES) {
+    countUp(code, block, { by: 1, limit: () => code.get(limit) }, () => body(null));
+  }
+  if (fixed === null || fixed % VIRTUAL_LANES !== 0) {
     code.block(() => {
-      code.get(left);
-      code.op('i32.eqz');
+      code.get(whole);
+      code.get(range.to);
+      code.op('i32.ge_u');
       code.brIf(0);
-      body({ moving: true, push: (vector) => pushLanesBelow(code, vector, () => code.get(left)) });
-      step();
+      code.get(whole);
+      code.set(block);
+      body(fixed === null ? movingMask(left) : partial(fixed % VIRTUAL_LANES));
     });
+  }
+  if (!toRow) return;
+  startAt(code, pointers.all, locals, (n) => pushBase(at, n), null);
+  for (const r of at.reductions) if (r !== null) storeRow(target, code, r, pointers, start);
+}
+
+function emitAllRows(at: MapCode, locals: readonly Local[], row: () => void): void {
+  const { code, target, kernel, pointers } = at;
+  if (kernel.rows === 1) {
+    row();
     return;
   }
-  const { columns } = kernel;
-  const { panel } = target.plan;
-  const blocksPerPanel = panel / VIRTUAL_LANES;
-  const capacityRows = kernel.rows === 'batch' ? target.plan.batchSize : kernel.rows;
-  const panels = Math.floor(columns / panel);
-  repeat(code, panels, () => {
-    repeat(code, blocksPerPanel, () => {
-      body(null);
-      step();
-    });
-    // From the end of this row's part of the panel to its part of the next panel.
-    advance(code, at.full, (capacityRows - 1) * rowBytes(target));
-  });
-  const rest = columns - panels * panel;
-  repeat(code, Math.floor(rest / VIRTUAL_LANES), () => {
-    body(null);
-    step();
-  });
-  const tail = rest % VIRTUAL_LANES;
-  if (tail > 0) {
-    const push = (vector: number): void => {
-      const bit = (lane: number): number => (vector * VECTOR_LANES + lane < tail ? -1 : 0);
-      code.v128([bit(0), bit(1), bit(2), bit(3)]);
-    };
-    body({ moving: false, push });
-    step();
-  }
+  const range = { from: code.local('i32'), to: code.local('i32') };
+  code.i32(0);
+  code.set(range.from);
+  pushDim(target, code, typeof kernel.rows === 'number' ? kernel.rows : 'batch');
+  code.set(range.to);
+  walkRows(code, linesOf(at.domain, pointers.all), { pointers: pointers.all, locals }, range, row);
 }
 
-/** Pushes the mask of the lanes of a block whose number is below the limit. */
-function pushLanesBelow(code: Code, vector: number, limit: () => void): void {
-  limit();
-  code.op('i32x4.splat');
-  const first = vector * VECTOR_LANES;
-  code.v128([first, first + 1, first + 2, first + 3]);
-  code.op('i32x4.gt_s');
+/** Pushes where a pointer is at the first row of a block of columns. */
+function pushBlockStart(at: MapCode, n: number, block: Local): void {
+  const { code, target, pointers } = at;
+  const pointer = pointers.all[n];
+  if (pointer === undefined) throw new Error(`no pointer ${n}`);
+  pushBase(at, n);
+  const times = (count: () => void, by: number): void => {
+    if (by === 0) return;
+    count();
+    code.i32(by);
+    code.op('i32.mul');
+    code.op('i32.add');
+  };
+  const blocksPerPanel = target.plan.panel / VIRTUAL_LANES;
+  const part = (op: 'i32.div_u' | 'i32.rem_u') => (): void => {
+    code.get(block);
+    code.i32(blocksPerPanel);
+    code.op(op);
+  };
+  const within = pointer.column * VIRTUAL_LANES;
+  if (pointer.panel === 0) times(() => code.get(block), within);
+  else if (blocksPerPanel === 1) times(() => code.get(block), pointer.panel);
+  else {
+    times(part('i32.div_u'), pointer.panel);
+    times(part('i32.rem_u'), within);
+  }
 }
 
 /** All values of a vector are computed before any is stored: a buffer may be both read and written. */
-function emitBlock(at: MapCode, outer: LaneEmitter, mask: Mask): void {
-  const { code, kernel, program } = at;
-  for (let vector = 0; vector < VECTORS; vector++) {
-    const emitter = outer.inner((n) => pushInput(at, n, vector));
+function emitBlock(at: MapCode, outer: LaneEmitter, start: Place, mask: Mask): void {
+  const { code, kernel, program, pointers } = at;
+  for (let vector = 0; vector < (mask?.vectors ?? VECTORS); vector++) {
+    const place = { ...start, column: start.column + vector * VECTOR_LANES };
+    const emitter = outer.inner(leavesAt(at, place));
     for (const [s, value] of at.values.entries()) {
       emitter.push(program.results[s] ?? -1);
       code.set(value);
     }
-    for (const [s, store] of kernel.stores.entries()) {
+    for (const [s, { target: to, reduce }] of kernel.stores.entries()) {
       const value = at.values[s];
       const reduction = at.reductions[s];
       if (value === undefined) throw new Error('a value is missing');
-      if (reduction) accumulate(code, reduction, vector, value, store.reduce?.to === 'row' ? mask : null);
-      else storeElements(at, store, vector, value, mask);
+      if (reduction) accumulate(code, reduction, vector, value, reduce?.to === 'row' ? mask : null);
+      else if (to.to === 'buffer')
+        storeMasked(code, pointers.element(to.buffer, to.view, place), value, vector, mask);
+      else throw new Error('a step output must be a reduction');
     }
   }
-}
-
-function storeElements(at: MapCode, store: Store, vector: number, value: Local, mask: Mask): void {
-  const { code } = at;
-  if (store.target.to === 'stepOutput') throw new Error('a step output must be a reduction');
-  const buffer = bufferOf(at.target, store.target.buffer);
-  const address = buffer.kind === 'matrix' ? at.full : at.col;
-  storeMasked(code, { address, offset: buffer.offset }, value, vector, mask);
 }

@@ -4,7 +4,9 @@
 const SIMD = 0x100;
 export const plainOps = {
   return: 0x0f,
+  select: 0x1b,
   'i32.eqz': 0x45,
+  'i32.eq': 0x46,
   'i32.ne': 0x47,
   'i32.lt_u': 0x49,
   'i32.gt_u': 0x4b,
@@ -16,6 +18,7 @@ export const plainOps = {
   'i32.div_u': 0x6e,
   'i32.rem_u': 0x70,
   'i32.and': 0x71,
+  'f32.add': 0x92,
   'i32x4.splat': SIMD + 0x11,
   'f32x4.splat': SIMD + 0x13,
   'i32x4.eq': SIMD + 0x37,

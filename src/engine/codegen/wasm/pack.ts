@@ -1,5 +1,8 @@
-/** Packs one panel of columns of a transposed B: 4 × 4 transpositions through registers. */
-import type { GemmKernel } from '../../kernels.ts';
+/**
+ * Packs one panel of columns of a transposed B, tap by tap where it is read through windows: 4 × 4 transpositions
+ * through registers, into a scratch that looks like a panel of the untransposed matrix.
+ */
+import type { GemmKernel, Plan } from '../../kernels.ts';
 import type { Code, Func, Local } from './assembler.ts';
 import { advance, countUp } from './loops.ts';
 import type { Target } from './target.ts';
@@ -7,26 +10,89 @@ import { bufferOf, FLOAT_BYTES, panelBytes, rowBytes, VECTOR_BYTES, VECTOR_LANES
 
 const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
 
+/** What is summed over, tap by tap: rows of the packed panel, and which block of B's rows they come from. */
+interface Parts {
+  readonly depth: number;
+  readonly blocks: readonly number[];
+}
+
+function partsOf(kernel: GemmKernel): Parts {
+  if (kernel.windows !== undefined) {
+    return { depth: kernel.windows.channels, blocks: kernel.windows.taps.map((t) => t.block) };
+  }
+  if (typeof kernel.k !== 'number') throw new Error(`${kernel.label}: cannot pack a moving size`);
+  return { depth: kernel.k, blocks: [0] };
+}
+
 /** Bytes of scratch that a product needs: a panel of as many rows as it sums over. */
-export function packBytes(kernel: GemmKernel, panel: number): number {
-  if (!kernel.bTransposed || kernel.k === 'batch') return 0;
-  return roundUp(kernel.k, VECTOR_LANES) * panel * FLOAT_BYTES;
+export function packBytes(kernel: GemmKernel, { panel }: Plan): number {
+  if (!kernel.bTransposed) return 0;
+  const { depth, blocks } = partsOf(kernel);
+  return roundUp(blocks.length * depth, VECTOR_LANES) * panel * FLOAT_BYTES + panel * VECTOR_BYTES;
 }
 
 /** A function of the panel's number. Columns beyond the last are zero as far as vectors reach. */
 export function emitPack(target: Target, kernel: GemmKernel): Func {
-  const { n, k } = kernel;
-  if (n === 'batch' || k === 'batch') throw new Error(`${kernel.label}: cannot pack a moving size`);
+  const { n } = kernel;
+  const { depth, blocks } = partsOf(kernel);
+  if (typeof n !== 'number') throw new Error(`${kernel.label}: cannot pack a moving size`);
   const b = bufferOf(target, kernel.b);
   const { panel } = target.plan;
   const line = rowBytes(target);
+  const part = emitPart(target, b.offset, panelBytes(target, b), depth, n % VECTOR_LANES);
 
   return target.module.func(1, (code) => {
     const [panelNumber] = code.parameters;
     if (panelNumber === undefined) throw new Error('the panel number is missing');
-    const from = code.local('i32');
-    const to = code.local('i32');
     const rows = code.local('i32');
+    // Rows of B in this panel: min(panel, n − panel · number).
+    const pushRows = (): void => {
+      code.i32(n);
+      code.get(panelNumber);
+      code.i32(panel);
+      code.op('i32.mul');
+      code.op('i32.sub');
+    };
+    pushRows();
+    code.i32(panel);
+    pushRows();
+    code.i32(panel);
+    code.op('i32.lt_u');
+    code.op('select');
+    code.set(rows);
+    for (const [i, block] of blocks.entries()) {
+      code.getGlobal(target.step.arena);
+      code.get(panelNumber);
+      code.i32(panel * line);
+      code.op('i32.mul');
+      code.op('i32.add');
+      code.i32(block * n * line);
+      code.op('i32.add');
+      code.getGlobal(target.step.scratch);
+      code.i32(i * depth * line);
+      code.op('i32.add');
+      code.get(rows);
+      code.call(part);
+    }
+  });
+}
+
+/**
+ * A function of the address of B's first row, the scratch's, and the number of rows: `depth` columns of them become
+ * rows of the scratch; up to three rows after these are overwritten.
+ */
+function emitPart(
+  target: Target,
+  offset: number,
+  panelStep: number,
+  depth: number,
+  incomplete: number,
+): Func {
+  const { panel } = target.plan;
+  const line = rowBytes(target);
+  return target.module.func(3, (code) => {
+    const [from, to, rows] = code.parameters;
+    if (from === undefined || to === undefined || rows === undefined) throw new Error('three arguments');
     const done = code.local('i32');
     const v = Array.from({ length: VECTOR_LANES }, () => code.local('v128'));
 
@@ -43,68 +109,43 @@ export function emitPack(target: Target, kernel: GemmKernel): Func {
         for (const [i, register] of v.entries()) {
           if (i < present) {
             code.get(source);
-            code.memory('v128.load', b.offset + i * line + vectorInPanel * VECTOR_BYTES);
+            code.memory('v128.load', offset + i * line + vectorInPanel * VECTOR_BYTES);
           } else code.v128([0, 0, 0, 0]);
           code.set(register);
         }
         emitTranspose(code, v, (i) => {
           code.get(sink);
-          return { store: () => code.memory('v128.store', target.scratch + i * line) };
+          return { store: () => code.memory('v128.store', i * line) };
         });
         advance(code, sink, VECTOR_LANES * line);
       };
       const perPanel = panel / VECTOR_LANES;
-      const panels = Math.floor(k / panel);
+      const panels = Math.floor(depth / panel);
       countUp(code, q, { from: 0, by: 1, limit: () => code.i32(panels) }, () => {
         for (let j = 0; j < perPanel; j++) block(j);
-        advance(code, source, panelBytes(target, b));
+        advance(code, source, panelStep);
       });
-      for (let j = 0; j < Math.ceil((k - panels * panel) / VECTOR_LANES); j++) block(j);
+      for (let j = 0; j < Math.ceil((depth - panels * panel) / VECTOR_LANES); j++) block(j);
     };
 
-    code.get(panelNumber);
-    code.i32(panel * line);
-    code.op('i32.mul');
-    code.set(from);
-    code.i32(0);
-    code.set(to);
-    // Rows of B in this panel: min(panel, n − panel · number).
-    code.i32(n);
-    code.get(panelNumber);
-    code.i32(panel);
-    code.op('i32.mul');
-    code.op('i32.sub');
-    code.set(rows);
-    code.block(() => {
-      code.get(rows);
-      code.i32(panel);
-      code.op('i32.le_u');
-      code.brIf(0);
-      code.i32(panel);
-      code.set(rows);
-    });
     const wholeRows = (): void => {
       code.get(rows);
       code.i32(-VECTOR_LANES);
       code.op('i32.and');
     };
-    const next = (): void => {
-      advance(code, from, VECTOR_LANES * line);
-      advance(code, to, VECTOR_BYTES);
-    };
     countUp(code, done, { from: 0, by: VECTOR_LANES, limit: wholeRows }, () => {
       quad(VECTOR_LANES);
-      next();
+      advance(code, from, VECTOR_LANES * line);
+      advance(code, to, VECTOR_BYTES);
     });
-    const rest = n % VECTOR_LANES;
-    if (rest === 0) return;
+    if (incomplete === 0) return;
     code.block(() => {
       // Only the last panel has an incomplete quad.
       code.get(rows);
       code.get(done);
       code.op('i32.le_u');
       code.brIf(0);
-      quad(rest);
+      quad(incomplete);
     });
   });
 }

@@ -2,8 +2,9 @@
 import type { ReduceFn } from '../../expr.ts';
 import type { Store } from '../../kernels.ts';
 import type { Code, Local } from './assembler.ts';
+import type { Place, Pointers } from './pointers.ts';
 import type { Target } from './target.ts';
-import { bufferOf, FLOAT_BYTES, VECTOR_BYTES } from './target.ts';
+import { FLOAT_BYTES, VECTOR_LANES } from './target.ts';
 
 const NEGATIVE_INFINITY_BITS = 0xff800000;
 
@@ -21,10 +22,14 @@ function pushJoin(code: Code, fn: ReduceFn, acc: () => void, value: () => void):
   code.op(joinOps[fn]);
 }
 
-/** Which elements of a block exist: pushes the mask of a vector. Null: all of them. */
+/** Which elements of a block exist. Null: all of them. */
 export interface PartialBlock {
-  readonly push: (vector: number) => void;
-  /** What does not exist in this step may exist in others and is left alone; padding is stored as zero. */
+  /** Vectors that have any. */
+  readonly vectors: number;
+  /** Pushes the mask of a vector. */
+  readonly push: (code: Code, vector: number) => void;
+  readonly isWhole: (vector: number) => boolean;
+  /** What does not exist in this step may exist in others and is left alone; padding may be overwritten. */
   readonly moving: boolean;
 }
 export type Mask = PartialBlock | null;
@@ -56,17 +61,23 @@ export function accumulate(code: Code, reduction: Reduction, vector: number, val
     () => code.get(acc),
     () => code.get(value),
   );
-  if (mask !== null) {
+  if (mask !== null && !mask.isWhole(vector)) {
     // Absent columns leave their lane untouched.
     code.get(acc);
-    mask.push(vector);
+    mask.push(code, vector);
     code.op('v128.bitselect');
   }
   code.set(acc);
 }
 
 /** Joins lanes l and l + 8, then l + 4, l + 2, l + 1; stores lane 0. */
-export function storeRow(target: Target, code: Code, row: Local, { store, fn, lanes }: Reduction): void {
+export function storeRow(
+  target: Target,
+  code: Code,
+  { store, fn, lanes }: Reduction,
+  pointers: Pointers,
+  at: Place,
+): void {
   const [a, b, c, d] = lanes;
   if (a === undefined || b === undefined || c === undefined || d === undefined) throw new Error('no lanes');
   const join = (into: Local, other: Local): void => {
@@ -90,51 +101,51 @@ export function storeRow(target: Target, code: Code, row: Local, { store, fn, la
   join(a, b);
   joinShifted([2, 3, 2, 3]);
   joinShifted([1, 1, 1, 1]);
-  if (store.target.to === 'stepOutput') code.getGlobal(target.step.outputs);
-  else code.get(row);
+  if (store.target.to === 'stepOutput') {
+    code.getGlobal(target.step.outputs);
+    code.get(a);
+    code.first();
+    code.memory('f32.store', store.target.slot * FLOAT_BYTES);
+    return;
+  }
+  const { local, bytes } = pointers.row(store.target.buffer, at);
+  code.get(local);
   code.get(a);
   code.first();
-  const offset =
-    store.target.to === 'stepOutput'
-      ? store.target.slot * FLOAT_BYTES
-      : bufferOf(target, store.target.buffer).offset;
-  code.memory('f32.store', offset);
+  code.memory('f32.store', bytes);
 }
 
 /** Stores one value per column of the block. */
 export function storeColumns(
-  target: Target,
   code: Code,
-  col: Local,
   { store, lanes }: Reduction,
+  pointers: Pointers,
+  at: Place,
   mask: Mask,
 ): void {
   if (store.target.to === 'stepOutput') throw new Error('a step output is reduced along a row');
-  const { offset } = bufferOf(target, store.target.buffer);
   for (const [vector, lane] of lanes.entries()) {
-    storeMasked(code, { address: col, offset }, lane, vector, mask);
+    if (mask !== null && vector >= mask.vectors) continue;
+    const place = { ...at, column: at.column + vector * VECTOR_LANES };
+    storeMasked(code, pointers.element(store.target.buffer, undefined, place), lane, vector, mask);
   }
 }
 
-/** Stores a vector at an address; elements that do not exist become zero or stay as they are. */
+/** Stores a vector; elements that may exist in other steps stay as they are. */
 export function storeMasked(
   code: Code,
-  at: { readonly address: Local; readonly offset: number },
+  { local, bytes }: { readonly local: Local; readonly bytes: number },
   value: Local,
   vector: number,
   mask: Mask,
 ): void {
-  const offset = at.offset + vector * VECTOR_BYTES;
-  code.get(at.address);
+  code.get(local);
   code.get(value);
   if (mask?.moving === true) {
-    code.get(at.address);
-    code.memory('v128.load', offset);
-    mask.push(vector);
+    code.get(local);
+    code.memory('v128.load', bytes);
+    mask.push(code, vector);
     code.op('v128.bitselect');
-  } else if (mask !== null) {
-    mask.push(vector);
-    code.op('v128.and');
   }
-  code.memory('v128.store', offset);
+  code.memory('v128.store', bytes);
 }
