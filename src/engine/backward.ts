@@ -1,208 +1,412 @@
 /**
- * Kernels of the way back: reverse topological order, cotangents added up where a node has several consumers. The
- * optimiser's update runs in the tail of the kernel that computes the gradient, after everything that reads the old
- * weights; a parameter used more than once collects its gradient first.
+ * Kernels of the way back: reverse topological order, cotangents added up where a node has several consumers. First
+ * come all cotangents, then all parameters: what is read of the old weights is read by then, and threads meet twice a
+ * step. The optimiser's update runs in the tail of the kernel that computes the gradient, unless the gradient is
+ * collected first: of a parameter used more than once, or where all gradients are looked at together.
  */
-
-import { vjp } from './derive.ts';
+import { G, inputNamesOf, isElementwise, isTrained } from './derivatives.ts';
 import type { Expr } from './expr.ts';
-import { add, colSum, input, mul, operands } from './expr.ts';
-import type { Network } from './forward.ts';
-import { ACC, full, gemmStores, storeTo } from './forward.ts';
-import type { AffineNode, GraphNode, MapNode, Parameter } from './graph.ts';
-import { inputsOf } from './graph.ts';
-import type { BufferId, Kernel, Source } from './kernels.ts';
-import type { Output } from './lower.ts';
+import { add, colSum, constant, div, eq, input, operands, select } from './expr.ts';
+import type { Kept } from './forward.ts';
+import { emitReshape, shiftedView, windowsOf } from './forward.ts';
+import type { AffineNode, GraphNode, MapNode, PadNode, Parameter, PoolNode } from './graph.ts';
+import type { BufferId, GemmKernel, Kernel, Source, Store, View } from './kernels.ts';
+import type { Lowering, Output } from './lower.ts';
 import { lower } from './lower.ts';
+import type { Network } from './network.ts';
+import { ACC, formulaSources, full, gemmStores, memoSource, rowsOf, storeTo } from './network.ts';
 import { substitute } from './rewrite.ts';
-import { simplify } from './simplify.ts';
+import type { Bordered } from './windows.ts';
+import { backwardPhases, insideView, isBordered } from './windows.ts';
 
 /** How a parameter becomes its next value: stores over the parameter's extent, and where their inputs come from. */
 export interface Update {
   outputs(p: Parameter, gradient: Expr): readonly Output[];
   sources(p: Parameter): Readonly<Record<string, Source>>;
+  /** Whether every gradient is to be collected: what to do with all of them before the updates, or null. */
+  readonly together: ((gradients: readonly (readonly [Parameter, Source])[]) => readonly Kernel[]) | null;
 }
 
-const G = input('g');
 const PREVIOUS = input('previous');
 
-/** dL/dx of a map in `g` (dL/dy) and, as needed, `x` and `y`. */
-export function mapCotangent(map: MapNode): Expr {
-  if (map.derivativeFromOutput !== null) return simplify(mul(G, map.derivativeFromOutput));
-  return vjp(map.formula, 'x', G);
-}
-
-function reads(e: Expr, found: (node: Expr) => boolean, seen = new Set<Expr>()): boolean {
+const readsReduction = (e: Expr, seen = new Set<Expr>()): boolean => {
   if (seen.has(e)) return false;
   seen.add(e);
-  return found(e) || operands(e).some((o) => reads(o, found, seen));
+  return e.op === 'reduce' || operands(e).some((o) => readsReduction(o, seen));
+};
+
+/** The map whose derivative is applied as the cotangent of its value is stored. */
+function throughMap(net: Network, x: GraphNode): MapNode | null {
+  if (x.op !== 'map' || !isElementwise(x) || net.consumers(x).length !== 1) return null;
+  return x.inputs.length === 1 && !x.parameters.some(isTrained) ? x : null;
 }
 
-const readsX = (e: Expr): boolean => reads(e, (node) => node.op === 'input' && node.name === 'x');
-const needsGradient = (n: GraphNode): boolean => n.op === 'affine' || inputsOf(n).some(needsGradient);
-
-/** Nodes whose value the way back reads although a fused kernel would not store it. */
-export function keptNodes(net: Network): ReadonlySet<GraphNode> {
-  const maps = net.nodes.filter((n) => n.op === 'map').filter((n) => needsGradient(n.x));
-  return new Set(maps.filter((n) => readsX(mapCotangent(n))).map((n) => n.x));
+/** What of the way forward the way back reads. */
+export function keptForBackward(net: Network): Kept {
+  const { derivatives } = net;
+  const differentiated = net.nodes.filter((n) => n.op === 'map').filter(derivatives.needsGradient);
+  const winners = new Map<PoolNode, { buffer: BufferId; view: View | null }>();
+  for (const n of net.nodes) {
+    if (n.op !== 'pool' || n.how !== 'max' || !derivatives.needsGradient(n.x)) continue;
+    const { bordered, around } = windowsBack(n);
+    const buffer = borderedMatrix(net, n, bordered, `winners.${n.id}`, -1);
+    winners.set(n, { buffer, view: around });
+  }
+  return {
+    values: new Set(differentiated.flatMap((n) => [...derivatives.of(n).reads])),
+    memos: (n) => (derivatives.needsGradient(n) ? derivatives.of(n).memos : []),
+    winners: (n) => winners.get(n) ?? null,
+  };
 }
 
-/** `cotangent` holds dL/d(output) for the network's output. */
-export function emitBackward(net: Network, cotangent: BufferId, update: Update): Kernel[] {
+/** The phases of a window node's input, and how its own positions lie in their border, if there is one. */
+function windowsBack(n: AffineNode | PoolNode) {
+  const { image, windows, x } = n;
+  if (image === null || windows === null || x.image === null) throw new Error('windows are over images');
+  const { bordered, phases } = backwardPhases(x.image, image, windows);
+  return { image, bordered, phases, around: isBordered(bordered, image) ? insideView(bordered) : null };
+}
+
+const borderedMatrix = (
+  net: Network,
+  n: GraphNode,
+  { size }: Bordered,
+  name: string,
+  fill: number,
+): BufferId => net.at.buffers.matrix(name, rowsOf({ ...n, image: size }), n.features, 'work', fill);
+
+/** `cotangent` holds dL/d(output) for the network's output; `kept` is what the way forward has stored for this. */
+export function emitBackward(net: Network, cotangent: BufferId, update: Update, kept: Kept): Kernel[] {
+  const { at, derivatives } = net;
+  const { needsGradient } = derivatives;
   const kernels: Kernel[] = [];
   const cotangents = new Map<GraphNode, BufferId>([[net.output, cotangent]]);
-  const uses = parameterUses(net);
-  const collected = new Map<Parameter, BufferId>();
+  const parameters = createGradients(net, update);
 
-  /** Where to store one more contribution: the expression, joined with what is there already, and its source. */
-  const contribution = (n: GraphNode, e: Expr) => {
-    const before = cotangents.get(n);
-    const buffer = before ?? net.buffers.matrix(`cotangents.${n.id}`, 'batch', n.features);
+  const cotangentOf = (n: GraphNode): BufferId => {
+    const buffer = cotangents.get(n) ?? at.buffers.matrix(`cotangents.${n.id}`, rowsOf(n), n.features);
     cotangents.set(n, buffer);
-    const sources: Record<string, Source> = before === undefined ? {} : { previous: full(buffer) };
-    return { expr: before === undefined ? e : add(PREVIOUS, e), target: storeTo(buffer), sources };
+    return buffer;
   };
-  const mapSources = (map: MapNode) => ({ x: full(net.value(map.x)), y: full(net.value(map)) });
+  /** Where to store one more contribution: the expression, joined with what is there already, and its source. */
+  const contribution = (n: GraphNode, before: boolean, e: Expr, view?: View) => {
+    const buffer = cotangentOf(n);
+    const seen = view === undefined ? {} : { view };
+    const sources: Record<string, Source> = before
+      ? { previous: { ...full(buffer), ...seen } as Source }
+      : {};
+    const target: Store['target'] = { to: 'buffer', buffer, ...seen };
+    return { expr: before ? add(PREVIOUS, e) : e, target, sources };
+  };
+  const lowered = (n: GraphNode, lowering: Omit<Lowering, 'label' | 'columns'>): void => {
+    kernels.push(
+      ...lower({ label: `${n.op} ${n.id} backward`, columns: n.features, ...lowering }, at.buffers),
+    );
+  };
 
-  const toInput = (n: AffineNode, dy: BufferId): void => {
+  /** Everything that a map's derivative reads besides `g`. */
+  const mapSources = (map: MapNode, e: Expr): Record<string, Source> => {
+    const names = inputNamesOf(e);
+    const { memos, readsOutput } = derivatives.of(map);
+    const sources = formulaSources(net, map, names);
+    for (const m of memos) sources[m.name] = memoSource(net, map, m);
+    if (readsOutput) sources.y = full(at.value(map));
+    return Object.fromEntries(Object.entries(sources).filter(([name]) => names.has(name)));
+  };
+  const seenThrough = (sources: Record<string, Source>, view: View | undefined): Record<string, Source> =>
+    view === undefined
+      ? sources
+      : Object.fromEntries(
+          Object.entries(sources).map(([name, s]) => [
+            name,
+            s.from === 'buffer' && s.extent === 'full' ? { ...s, view } : s,
+          ]),
+        );
+
+  /** A copy of some rows of a window node inside a border of zeros, or the buffer itself where none is needed. */
+  const surrounded = (n: AffineNode | PoolNode, dy: BufferId): BufferId => {
+    const { image, bordered, around } = windowsBack(n);
+    if (around === null) return dy;
+    const buffer = borderedMatrix(net, n, bordered, `cotangents.${n.id}.bordered`, 0);
+    const target: Store['target'] = { to: 'buffer', buffer, view: around };
+    lowered(n, { rows: rowsOf(n), grid: image, sources: { g: full(dy) }, outputs: [{ expr: G, target }] });
+    return buffer;
+  };
+
+  const productBack = (n: AffineNode, dy: BufferId): void => {
     const { x } = n;
     if (!needsGradient(x)) return;
-    // The derivative of an elementwise map is applied as the product is stored.
-    const through = x.op === 'map' && x.elementwise && net.consumers(x).length === 1 ? x : null;
-    const e = through === null ? ACC : substitute(mapCotangent(through), { g: ACC });
-    const { expr, target, sources } = contribution(through?.x ?? x, e);
-    kernels.push({
-      kind: 'gemm',
-      label: `${n.weight.name} backward`,
-      m: 'batch',
-      n: x.features,
-      k: n.features,
-      a: dy,
-      aTransposed: false,
-      b: net.parameter(n.weight),
-      bTransposed: true,
-      init: null,
-      ...gemmStores([{ expr, target }], { ...sources, ...(through === null ? {} : mapSources(through)) }),
+    const through = throughMap(net, x);
+    const sink = through?.inputs[0] ?? x;
+    const e = through === null ? ACC : (derivatives.of(through).toInputs.get(sink) ?? ACC);
+    const before = cotangents.has(sink);
+    const gemm = (own: Partial<GemmKernel>, a: BufferId, view?: View): void => {
+      const { expr, target, sources } = contribution(sink, before, substitute(e, { g: ACC }), view);
+      const read = through === null ? {} : seenThrough(mapSources(through, e), view);
+      kernels.push({
+        kind: 'gemm',
+        label: `${n.weight.name} backward`,
+        m: 'batch',
+        n: x.features,
+        k: n.features,
+        a,
+        aTransposed: false,
+        b: at.parameter(n.weight),
+        bTransposed: true,
+        init: null,
+        ...gemmStores([{ expr, target }], { ...sources, ...read }),
+        ...own,
+      });
+    };
+    if (n.windows === null) {
+      gemm({}, dy);
+      return;
+    }
+    const { phases } = windowsBack(n);
+    const a = surrounded(n, dy);
+    for (const { grid, view, windows, taps } of phases) {
+      const own = {
+        m: rowsOf({ ...x, image: grid }),
+        k: n.features * taps.length,
+        windows: {
+          grid,
+          view: windows,
+          channels: n.features,
+          taps: taps.map(({ rowStep, tap }) => ({ rowStep, block: tap })),
+        },
+      };
+      gemm(own, a, view);
+    }
+  };
+
+  const mapBack = (n: MapNode, dy: BufferId): void => {
+    const { toInputs, toParameters } = derivatives.of(n);
+    const outputs: Output[] = [];
+    let sources: Record<string, Source> = { g: full(dy) };
+    for (const [x, e] of toInputs) {
+      const c = contribution(x, cotangents.has(x), e);
+      const previous = `previous${x.id}`;
+      outputs.push({ expr: substitute(c.expr, { previous: input(previous) }), target: c.target });
+      if (c.sources.previous !== undefined) sources[previous] = c.sources.previous;
+      sources = { ...sources, ...mapSources(n, e) };
+    }
+    for (const [p, e] of toParameters) {
+      const collected = parameters.collect(p, e);
+      outputs.push(collected.output);
+      sources = { ...sources, ...collected.sources, ...mapSources(n, e) };
+    }
+    if (outputs.length > 0) lowered(n, { rows: rowsOf(n), sources, outputs });
+  };
+
+  const poolBack = (n: PoolNode, dy: BufferId): void => {
+    if (!needsGradient(n.x)) return;
+    const { phases } = windowsBack(n);
+    const winners = kept.winners(n);
+    const share = surrounded(n, dy);
+    const count = n.windows.kernel.height * n.windows.kernel.width;
+    const before = cotangents.has(n.x);
+    for (const { grid, view, windows, taps } of phases) {
+      const sources: Record<string, Source> = {};
+      const parts = taps.map(({ rowStep, tap }, i): Expr => {
+        const at = { ...windows, offset: windows.offset + rowStep };
+        sources[`g${i}`] = { from: 'buffer', buffer: share, extent: 'full', view: at };
+        if (winners === null) return input(`g${i}`);
+        sources[`winner${i}`] = { from: 'buffer', buffer: winners.buffer, extent: 'full', view: at };
+        return select(eq(input(`winner${i}`), tap), input(`g${i}`), 0);
+      });
+      const [first = constant(0), ...rest] = parts;
+      const sum = rest.reduce((total, part) => add(total, part), first);
+      const c = contribution(n.x, before, winners === null ? div(sum, count) : sum, view);
+      lowered(n, {
+        rows: rowsOf({ ...n, image: grid }),
+        grid,
+        sources: { ...sources, ...c.sources },
+        outputs: [{ expr: c.expr, target: c.target }],
+      });
+    }
+  };
+
+  const padBack = (n: PadNode, dy: BufferId): void => {
+    if (!needsGradient(n.x) || n.image === null || n.x.image === null) return;
+    const c = contribution(n.x, cotangents.has(n.x), G);
+    const view = shiftedView(n.size, n.image.width);
+    lowered(n, {
+      rows: rowsOf(n.x),
+      grid: n.x.image,
+      sources: { ...c.sources, g: { from: 'buffer', buffer: dy, extent: 'full', view } },
+      outputs: [{ expr: c.expr, target: c.target }],
     });
   };
 
+  for (const n of net.nodes.toReversed()) {
+    const dy = cotangents.get(n);
+    if (dy === undefined) continue;
+    switch (n.op) {
+      case 'data':
+        break;
+      case 'affine':
+        productBack(n, dy);
+        parameters.ofProduct(n, dy);
+        break;
+      case 'map':
+        mapBack(n, dy);
+        break;
+      case 'pool':
+        poolBack(n, dy);
+        break;
+      case 'pad':
+        padBack(n, dy);
+        break;
+      case 'concat': {
+        let column = 0;
+        for (const x of n.inputs) {
+          if (needsGradient(x)) {
+            const accumulate = cotangents.has(x);
+            kernels.push({
+              kind: 'move',
+              label: `concat ${n.id} backward`,
+              direction: 'unflatten',
+              rows: rowsOf(n),
+              positions: 1,
+              channels: x.features,
+              image: cotangentOf(x),
+              imageColumn: 0,
+              flat: dy,
+              flatColumn: column,
+              accumulate,
+            });
+          }
+          column += x.features;
+        }
+        break;
+      }
+      case 'flatten':
+      case 'unflatten': {
+        if (!needsGradient(n.x)) break;
+        const accumulate = cotangents.has(n.x);
+        const back = n.op === 'flatten' ? 'unflatten' : 'flatten';
+        kernels.push(emitReshape(net, back, n.x, n, accumulate, { to: cotangentOf(n.x), from: dy }));
+        break;
+      }
+      default:
+        n satisfies never;
+    }
+  }
+  return [...kernels, ...parameters.kernels()];
+}
+
+/** Gradients of parameters and their updates, which come after everything else. */
+function createGradients(net: Network, update: Update) {
+  const { at } = net;
+  const kernels: Kernel[] = [];
+  const collected = new Map<Parameter, Source & { from: 'buffer' }>();
+  const uses = parameterUses(net);
+  const apart = (p: Parameter): boolean => update.together !== null || uses.get(p) !== 1;
+
   /** Stores the gradient, or adds it to what earlier uses of the parameter left. */
   const collect = (p: Parameter, gradient: Expr): { output: Output; sources: Record<string, Source> } => {
-    const shape = net.buffers.shape(net.parameter(p));
+    const shape = at.buffers.shape(at.parameter(p));
     const extent = shape.kind === 'matrix' ? 'full' : 'col';
     const before = collected.get(p);
-    const name = `gradients.${p.name}`;
-    const buffer =
-      before ??
-      (extent === 'full'
-        ? net.buffers.matrix(name, shape.rows, typeof shape.columns === 'number' ? shape.columns : 0)
-        : net.buffers.vector(name, shape.columns));
-    collected.set(p, buffer);
-    const sources: Record<string, Source> =
-      before === undefined ? {} : { previous: { from: 'buffer', buffer, extent } };
-    const expr = before === undefined ? gradient : add(input('previous', extent), gradient);
-    return { output: { expr, target: storeTo(buffer) }, sources };
+    const place = (): BufferId => {
+      const name = `gradients.${p.name}`;
+      const columns = typeof shape.columns === 'number' ? shape.columns : 0;
+      return extent === 'full'
+        ? at.buffers.matrix(name, shape.rows, columns)
+        : at.buffers.vector(name, columns);
+    };
+    const source = before ?? { from: 'buffer', buffer: place(), extent };
+    collected.set(p, source);
+    const previous = `previous.${p.name}`;
+    return {
+      output: {
+        expr: before === undefined ? gradient : add(input(previous, extent), gradient),
+        target: storeTo(source.buffer),
+      },
+      sources: before === undefined ? {} : { [previous]: before },
+    };
   };
 
-  const toWeight = (n: AffineNode, dy: BufferId): void => {
+  const ofWeight = (n: AffineNode, dy: BufferId): void => {
     const updates = update.outputs(n.weight, ACC);
-    const reduces = updates.some((o) => reads(o.expr, (node) => node.op === 'reduce'));
-    const fused = uses.get(n.weight) === 1 && !reduces;
+    const fused = !apart(n.weight) && !updates.some((o) => readsReduction(o.expr));
     const gathered = fused ? null : collect(n.weight, ACC);
+    const windows = windowsOf(n);
+    const taps = windows?.taps.map(({ rowStep }, block) => ({ rowStep, block }));
     kernels.push({
       kind: 'gemm',
       label: `${n.weight.name} gradient`,
-      m: n.x.features,
+      m: n.x.features * (taps?.length ?? 1),
       n: n.features,
-      k: 'batch',
-      a: net.value(n.x),
+      k: rowsOf(n),
+      a: at.value(n.x),
       aTransposed: true,
       b: dy,
       bTransposed: false,
       init: null,
+      ...(windows !== null && taps !== undefined && { windows: { ...windows, taps } }),
       ...(gathered === null
         ? gemmStores(updates, update.sources(n.weight))
         : gemmStores([gathered.output], gathered.sources)),
     });
   };
 
-  const toBias = (bias: Parameter, n: AffineNode, dy: BufferId): void => {
+  const ofBias = (bias: Parameter, n: AffineNode, dy: BufferId): void => {
     const gradient = colSum(input('dy'));
-    const once = uses.get(bias) === 1;
-    const gathered = once ? null : collect(bias, gradient);
+    const gathered = apart(bias) ? collect(bias, gradient) : null;
     kernels.push(
       ...lower(
         {
           label: `${bias.name} gradient`,
-          rows: 'batch',
+          rows: rowsOf(n),
           columns: n.features,
           sources: { dy: full(dy), ...(gathered === null ? update.sources(bias) : gathered.sources) },
           outputs: gathered === null ? update.outputs(bias, gradient) : [gathered.output],
         },
-        net.buffers,
+        at.buffers,
       ),
     );
   };
 
-  /** Passes the cotangent on through an elementwise or row-wise expression of it. */
-  const toOperand = (
-    n: GraphNode,
-    x: GraphNode,
-    dy: BufferId,
-    e: Expr,
-    read: Record<string, Source>,
-  ): void => {
-    if (!needsGradient(x)) return;
-    const { expr, target, sources } = contribution(x, e);
-    kernels.push(
-      ...lower(
-        {
-          label: `${n.op} ${n.id} backward`,
-          rows: 'batch',
-          columns: n.features,
-          sources: { ...read, ...sources, g: full(dy) },
-          outputs: [{ expr, target }],
-        },
-        net.buffers,
-      ),
+  const apply = ([p, source]: readonly [Parameter, Source & { from: 'buffer' }]): Kernel[] => {
+    const shape = at.buffers.shape(at.parameter(p));
+    const extent = shape.kind === 'matrix' ? 'full' : 'col';
+    return lower(
+      {
+        label: `${p.name} update`,
+        rows: shape.rows,
+        columns: shape.columns,
+        sources: { ...update.sources(p), gradient: source },
+        outputs: update.outputs(p, input('gradient', extent)),
+      },
+      at.buffers,
     );
   };
 
-  for (const n of net.nodes.toReversed()) {
-    const dy = cotangents.get(n);
-    if (dy === undefined) continue;
-    if (n.op === 'map') toOperand(n, n.x, dy, mapCotangent(n), mapSources(n));
-    if (n.op === 'add') for (const x of inputsOf(n)) toOperand(n, x, dy, G, {});
-    if (n.op !== 'affine') continue;
-    // The product with the old weights comes before their update.
-    toInput(n, dy);
-    toWeight(n, dy);
-    if (n.bias !== null) toBias(n.bias, n, dy);
-  }
-  for (const [p, buffer] of collected) kernels.push(...updateKernels(net, p, buffer, update));
-  return kernels;
+  return {
+    collect,
+    ofProduct: (n: AffineNode, dy: BufferId): void => {
+      ofWeight(n, dy);
+      if (n.bias !== null) ofBias(n.bias, n, dy);
+    },
+    kernels: (): Kernel[] => [
+      ...kernels,
+      ...(update.together?.([...collected]) ?? []),
+      ...[...collected].flatMap(apply),
+    ],
+  };
 }
 
 function parameterUses(net: Network): ReadonlyMap<Parameter, number> {
   const uses = new Map<Parameter, number>();
+  const count = (p: Parameter): void => {
+    uses.set(p, (uses.get(p) ?? 0) + 1);
+  };
   for (const n of net.nodes) {
+    if (n.op === 'map') n.parameters.forEach(count);
     if (n.op !== 'affine') continue;
-    for (const p of n.bias === null ? [n.weight] : [n.weight, n.bias]) uses.set(p, (uses.get(p) ?? 0) + 1);
+    count(n.weight);
+    if (n.bias !== null) count(n.bias);
   }
   return uses;
-}
-
-function updateKernels(net: Network, p: Parameter, gradient: BufferId, update: Update): Kernel[] {
-  const shape = net.buffers.shape(net.parameter(p));
-  const extent = shape.kind === 'matrix' ? 'full' : 'col';
-  return lower(
-    {
-      label: `${p.name} update`,
-      rows: shape.rows,
-      columns: shape.columns,
-      sources: { ...update.sources(p), gradient: { from: 'buffer', buffer: gradient, extent } },
-      outputs: update.outputs(p, input('gradient', extent)),
-    },
-    net.buffers,
-  );
 }

@@ -2,13 +2,15 @@
  * Whether a dataset can serve a spec, from the columns' summaries alone: nothing is allocated in proportion to the
  * sizes asked for. Every issue names the place, the value, the limit and what would be right.
  */
-import { type Cost, encodedWidth, estimateCost, layerWidths } from './cost.ts';
+import { type Cost, encodedWidth, estimateCost } from './cost.ts';
 import { listWords, pointerTo, quote, type SpecIssue, suggestion } from './issues.ts';
 import type { Part } from './kinds/kind.ts';
+import { describeShape } from './kinds/layers/fields.ts';
 import { layers } from './kinds/layers/registry.ts';
 import { losses } from './kinds/losses/registry.ts';
 import { metrics } from './kinds/metrics/registry.ts';
 import { splits } from './kinds/splits/registry.ts';
+import { layerShapesOf, linkLayers, shapeLayers } from './layer-graph.ts';
 import { defaultLimits, type EngineLimits } from './limits.ts';
 import { monitorNames, watchOf } from './monitor.ts';
 import { type Resolved, type ResolvedSpec, resolveTask, type Task } from './resolve.ts';
@@ -27,6 +29,8 @@ export function checkSpec(
   if (sizes.length > 0) return sizes;
   const resolved = resolveTask(spec, dataset.columns);
   if ('issues' in resolved) return [...resolved.issues];
+  const misfits = checkLayers(resolved);
+  if (misfits.length > 0) return misfits;
   const rows = partSizes(resolved.spec, dataset.rowCount);
   return [
     ...checkOutputs(resolved),
@@ -58,15 +62,29 @@ function checkCounts(spec: EngineSpec, limits: EngineLimits): SpecIssue[] {
   return issues;
 }
 
+/** Whether the layers find what they take, and can take what they find. */
+function checkLayers({ spec, task }: Resolved): SpecIssue[] {
+  const { inputs, issues } = linkLayers(spec.model.layers);
+  if (issues.length > 0) return [...issues];
+  const { issue } = shapeLayers(spec.model.layers, inputs, encodedWidth(task, spec));
+  return issue === null ? [] : [issue];
+}
+
 function checkOutputs({ spec, task }: Resolved): SpecIssue[] {
   const issues: SpecIssue[] = [];
   const last = spec.model.layers.length - 1;
   const layer = spec.model.layers[last];
-  const width = layerWidths(spec, encodedWidth(task, spec))[last];
-  if (layer === undefined || width === undefined) return issues;
+  const shape = layerShapesOf(spec.model.layers, encodedWidth(task, spec)).shapes[last];
+  if (layer === undefined || shape === undefined) return issues;
+  if (shape.image !== null) {
+    const detail = `the last layer (${layer.kind}) gives ${describeShape(shape)}, but ${task.outputsWhy}${classesOf(task)}; end with a flatten and a dense layer of ${task.outputs} units`;
+    return [{ pointer: pointerTo(['model', 'layers', last]), detail }];
+  }
+  const width = shape.features;
   if (width !== task.outputs) {
     const detail = `the last layer has ${width} outputs, but ${task.outputsWhy}${classesOf(task)}; use ${task.outputs}`;
-    issues.push({ pointer: pointerTo(['model', 'layers', last, 'units']), detail });
+    const path = ['model', 'layers', last, ...('units' in layer ? ['units'] : [])];
+    issues.push({ pointer: pointerTo(path), detail });
   }
   const { link } = losses.get(spec.loss.kind);
   const activation = layers.get(layer.kind).activation(layer)?.kind ?? 'linear';

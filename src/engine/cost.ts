@@ -4,8 +4,10 @@
  */
 import { VIRTUAL_LANES } from './kernels.ts';
 import { categoricalPreprocessors } from './kinds/categorical-preprocessors/registry.ts';
+import type { LayerShape } from './kinds/kind.ts';
 import { layers } from './kinds/layers/registry.ts';
 import { optimizers } from './kinds/optimizers/registry.ts';
+import { layerShapesOf } from './layer-graph.ts';
 import type { Resolved, ResolvedSpec, Task } from './resolve.ts';
 
 export interface Cost {
@@ -17,7 +19,7 @@ export interface Cost {
 
 const FLOAT_BYTES = 4;
 /** Forward, gradient of the weights, gradient of the input: a multiplication and an addition each. */
-const FLOPS_PER_PARAMETER = 6;
+const FLOPS_PER_MULTIPLICATION = 6;
 /** Value, pre-activation and gradient are kept per activation at most. */
 const COPIES_PER_ACTIVATION = 3;
 /** The prepared tables, and the executor's own. */
@@ -34,43 +36,39 @@ export function encodedWidth(task: Task, spec: ResolvedSpec): number {
   );
 }
 
-/** The features per row after each layer. */
-export function layerWidths(spec: ResolvedSpec, features: number): number[] {
-  let shape = { features };
-  return spec.model.layers.map((layer) => {
-    shape = layers.get(layer.kind).outputShape(shape, layer);
-    return shape.features;
-  });
-}
-
-/** `rows` is the dataset's, `trainingRows` how many of them are trained on. */
+/** `rows` is the dataset's, `trainingRows` how many of them are trained on. The layers fit each other. */
 export function estimateCost({ spec, task }: Resolved, rows: number, trainingRows: number): Cost {
   const features = encodedWidth(task, spec);
-  const widths = layerWidths(spec, features);
+  const { shapes, given } = layerShapesOf(spec.model.layers, features);
   let parameters = 0;
   let parametersPadded = 0;
+  let multiplications = 0;
+  // The targets, the predictions, and the scores per row come on top of what the layers put out.
+  let perSample = padded(features) + 3 * padded(task.outputs);
   for (const [i, layer] of spec.model.layers.entries()) {
-    const inputs = i === 0 ? features : (widths[i - 1] ?? 0);
-    const count = layers.get(layer.kind).parameterCount({ features: inputs }, layer);
-    const width = widths[i] ?? 1;
+    const kind = layers.get(layer.kind);
+    const inputs = given[i] ?? [];
+    const shape = shapes[i] ?? { features: 1, image: null };
+    const count = kind.parameterCount(inputs, layer);
     parameters += count;
-    parametersPadded += (count * padded(width)) / width;
+    parametersPadded += (count * padded(shape.features)) / shape.features;
+    multiplications += kind.multiplications(inputs, layer);
+    perSample += padded(shape.features) * positionsOf(shape);
   }
   const { epochs, batchSize } = spec.training;
   const slots = optimizers.get(spec.optimizer.kind).slots(spec.optimizer).length;
-  // The targets, the predictions, and the scores per row come on top of what the layers put out.
-  const beside = padded(features) + 3 * padded(task.outputs);
-  const activations = widths.reduce((sum, width) => sum + padded(width), beside) * batchSize;
   const floats =
     parametersPadded * (COPIES_OF_STATE * (1 + slots) + 2) +
-    activations * COPIES_PER_ACTIVATION +
+    perSample * batchSize * COPIES_PER_ACTIVATION +
     rows * (features + task.outputs) * COPIES_OF_DATA;
   return {
     parameters,
-    flops: FLOPS_PER_PARAMETER * parameters * trainingRows * epochs,
+    flops: FLOPS_PER_MULTIPLICATION * multiplications * trainingRows * epochs,
     bytes: floats * FLOAT_BYTES,
   };
 }
+
+const positionsOf = ({ image }: LayerShape): number => (image === null ? 1 : image.height * image.width);
 
 /** Columns are stored in whole panels. */
 const padded = (columns: number): number => Math.ceil(columns / VIRTUAL_LANES) * VIRTUAL_LANES;

@@ -8,6 +8,7 @@ import { evaluateRows, means } from './evaluate.ts';
 import type { Executor, Plan } from './kernels.ts';
 import { optimizers } from './kinds/optimizers/registry.ts';
 import { schedules } from './kinds/schedules/registry.ts';
+import { keyScalars } from './lane-random.ts';
 import { partMetric } from './monitor.ts';
 import { allFinite, initialState, readState } from './parameters.ts';
 import type { PreparedData } from './prepare.ts';
@@ -51,6 +52,8 @@ export function trainEpoch(
 ): Record<string, number> | null {
   const { spec, data, plan, executor } = setting;
   const optimizer = optimizers.get(spec.optimizer.kind);
+  const counted = plan.programs.train.inputs.includes('rows');
+  const keys = plan.streams.map((name) => keyScalars(spec.seed, name));
   const trained = runSteps({
     executor,
     plan,
@@ -60,6 +63,8 @@ export function trainEpoch(
     inputs: (i, rows) => [
       1 / rows,
       ...optimizer.scalars(spec.optimizer, step + i + 1, learningRateAt(setting, step + i)),
+      ...(counted ? [rows] : []),
+      ...keys.flatMap((key) => key(step + i)),
     ],
     shouldStop,
     onSteps,

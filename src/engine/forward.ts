@@ -1,118 +1,255 @@
 /** Kernels of the way forward: each node's value, with elementwise maps fused into the matrix product before them. */
-import type { BufferTable } from './buffers.ts';
+import type { Memo } from './derivatives.ts';
+import { inputNamesOf, isElementwise } from './derivatives.ts';
 import type { Expr } from './expr.ts';
-import { add, input } from './expr.ts';
-import type { AffineNode, GraphNode, MapNode, Parameter } from './graph.ts';
-import { inputsOf } from './graph.ts';
-import type { BufferId, Kernel, Source, Store } from './kernels.ts';
-import type { Lowering } from './lower.ts';
-import { bindingsOf, lower } from './lower.ts';
-import { expandCalls } from './math.ts';
+import { constant, div, gt, input, ne, select } from './expr.ts';
+import type { AffineNode, ConcatNode, GraphNode, MapNode, PadNode, PoolNode } from './graph.ts';
+import { nameOf } from './graph.ts';
+import type { GemmKernel, Grid, Kernel, Source, Store, View, Windows } from './kernels.ts';
+import type { Output } from './lower.ts';
+import { lower } from './lower.ts';
+import type { Network } from './network.ts';
+import { ACC, formulaSources, full, gemmStores, rowsOf, storeTo } from './network.ts';
 import { substitute } from './rewrite.ts';
-import { simplify } from './simplify.ts';
+import { tapSteps, windowView } from './windows.ts';
 
-export interface Network {
-  readonly buffers: BufferTable;
-  /** The nodes that the output needs, in topological order. */
-  readonly nodes: readonly GraphNode[];
-  /** The last node, before the loss's link. */
-  readonly output: GraphNode;
-  /** The buffer of a node's value; placed on first use, the same in all programs. */
-  value(node: GraphNode): BufferId;
-  parameter(p: Parameter): BufferId;
-  consumers(node: GraphNode): readonly GraphNode[];
+/** What the way back wants stored besides the values that are stored anyway. */
+export interface Kept {
+  readonly values: ReadonlySet<GraphNode>;
+  memos(map: MapNode): readonly Memo[];
+  /** The winning tap of each window of a maximum. */
+  winners(pool: PoolNode): { readonly buffer: number; readonly view: View | null } | null;
 }
 
-export const ACC = input('acc');
-export const full = (buffer: BufferId): Source => ({ from: 'buffer', buffer, extent: 'full' });
-export const storeTo = (buffer: BufferId): Store['target'] => ({ to: 'buffer', buffer });
+export const KEEP_NOTHING: Kept = { values: new Set(), memos: () => [], winners: () => null };
 
-/** `acc` has no source: the kernel itself supplies it. */
-export function gemmStores(
-  stores: readonly Store[],
-  sources: Readonly<Record<string, Source>>,
-): Pick<Extract<Kernel, { kind: 'gemm' }>, 'stores' | 'bindings'> {
-  const expanded = stores.map((s) => ({ ...s, expr: expandCalls(simplify(s.expr)) }));
-  const known = new Map([...Object.entries(sources), ['acc', full(-1)] as const]);
-  return { stores: expanded, bindings: bindingsOf(expanded, known).filter((b) => b.name !== 'acc') };
-}
-
-export function createNetwork(
-  at: Omit<Network, 'value' | 'consumers'> & { readonly nodes: readonly GraphNode[] },
-): Network {
-  const values = new Map<GraphNode, BufferId>();
-  const consumers = new Map<GraphNode, GraphNode[]>();
-  for (const n of at.nodes) {
-    for (const x of inputsOf(n)) consumers.set(x, [...(consumers.get(x) ?? []), n]);
-  }
-  return {
-    ...at,
-    consumers: (n) => consumers.get(n) ?? [],
-    value: (n) => {
-      const buffer = values.get(n) ?? at.buffers.matrix(`values.${n.id}`, 'batch', n.features);
-      values.set(n, buffer);
-      return buffer;
-    },
-  };
-}
-
-/** The elementwise map that the matrix product of `n` can compute as it stores, if nobody else needs `n`. */
+/** The map that the matrix product of `n` can compute as it stores, if nobody else needs `n`. */
 export function fusedMap(net: Network, n: AffineNode): MapNode | null {
   const [only, ...others] = net.consumers(n);
   if (n === net.output || only === undefined || others.length > 0) return null;
-  return only.op === 'map' && only.elementwise ? only : null;
+  if (only.op !== 'map' || !isElementwise(only)) return null;
+  const own = net.nodes.indexOf(n);
+  // The other things it is computed from must be there by then.
+  return only.inputs.every((x) => net.nodes.indexOf(x) <= own) ? only : null;
 }
 
-/** `kept`: nodes whose value the way back reads, so that it is stored even where fusion would skip it. */
-export function emitForward(net: Network, kept: ReadonlySet<GraphNode>): Kernel[] {
-  const kernels: Kernel[] = [];
+export function emitForward(net: Network, kept: Kept): Kernel[] {
   const fused = new Set<GraphNode>();
-  for (const n of net.nodes) {
-    if (n.op === 'data') {
-      kernels.push({
-        kind: 'gather',
-        label: 'gather features',
-        table: 'features',
-        columns: n.features,
-        out: net.value(n),
-      });
-    } else if (n.op === 'affine') {
-      const map = fusedMap(net, n);
-      const stores: Store[] = [];
-      if (map !== null) {
-        fused.add(map);
-        stores.push({ expr: mapFormula(map), target: storeTo(net.value(map)) });
+  const emit = (n: GraphNode): readonly Kernel[] => {
+    switch (n.op) {
+      case 'data':
+        return [
+          {
+            kind: 'gather',
+            label: 'gather features',
+            table: 'features',
+            columns: n.features,
+            out: net.at.value(n),
+          },
+        ];
+      case 'affine': {
+        const map = fusedMap(net, n);
+        if (map !== null) fused.add(map);
+        return [emitProduct(net, n, map, kept)];
       }
-      if (map === null || kept.has(n)) stores.push({ expr: ACC, target: storeTo(net.value(n)) });
-      kernels.push({
-        kind: 'gemm',
-        label: `${n.weight.name} forward`,
-        m: 'batch',
-        n: n.features,
-        k: n.x.features,
-        a: net.value(n.x),
-        aTransposed: false,
-        b: net.parameter(n.weight),
-        bTransposed: false,
-        init: n.bias === null ? null : net.parameter(n.bias),
-        ...gemmStores(stores, {}),
-      });
-    } else if (n.op === 'add') {
-      const sources = { a: full(net.value(n.a)), b: full(net.value(n.b)) };
-      kernels.push(...emitElements(net, n, sources, add(input('a'), input('b'))));
-    } else if (!fused.has(n)) {
-      kernels.push(...emitElements(net, n, { x: full(net.value(n.x)) }, n.formula));
+      case 'map':
+        return fused.has(n) ? [] : emitMap(net, n, kept);
+      case 'pool':
+        return emitPool(net, n, kept);
+      case 'pad':
+        return emitPad(net, n);
+      case 'concat':
+        return emitConcat(net, n);
+      case 'flatten':
+      case 'unflatten':
+        return [emitReshape(net, n.op, n, n.x, false)];
+      default:
+        return n satisfies never;
     }
-  }
-  return kernels;
+  };
+  return net.nodes.flatMap(emit);
 }
 
-function emitElements(net: Network, n: GraphNode, sources: Lowering['sources'], expr: Expr): Kernel[] {
-  const outputs = [{ expr, target: storeTo(net.value(n)) }];
+/** Windows of A for the product of a convolution; a plain product has none. */
+export function windowsOf(n: AffineNode): Windows | null {
+  if (n.windows === null || n.image === null || n.x.image === null) return null;
+  const { width } = n.x.image;
+  const taps = tapSteps(width, n.windows).map((rowStep, block) => ({ rowStep, block }));
+  return { grid: n.image, view: windowView(width, n.windows), channels: n.x.features, taps };
+}
+
+function emitProduct(net: Network, n: AffineNode, map: MapNode | null, kept: Kept): GemmKernel {
+  const { at } = net;
+  const stores: Store[] = [];
+  let sources: Record<string, Source> = {};
+  if (map !== null) {
+    const memos = kept.memos(map);
+    const formulas = [map.formula, ...memos.map((m) => m.expr)];
+    const names = new Set(formulas.flatMap((e) => [...inputNamesOf(e)]));
+    sources = formulaSources(net, map, names);
+    delete sources[nameOf(n)];
+    const fromSum = (e: Expr): Expr => substitute(e, { [nameOf(n)]: ACC });
+    stores.push({ expr: fromSum(map.formula), target: storeTo(at.value(map)) });
+    for (const m of memos) stores.push({ expr: fromSum(m.expr), target: storeTo(at.memo(map, m)) });
+  }
+  if (map === null || kept.values.has(n)) stores.push({ expr: ACC, target: storeTo(at.value(n)) });
+  const windows = windowsOf(n);
+  return {
+    kind: 'gemm',
+    label: `${n.weight.name} forward`,
+    m: rowsOf(n),
+    n: n.features,
+    k: n.x.features * (windows?.taps.length ?? 1),
+    a: at.value(n.x),
+    aTransposed: false,
+    b: at.parameter(n.weight),
+    bTransposed: false,
+    init: n.bias === null ? null : at.parameter(n.bias),
+    ...(windows !== null && { windows }),
+    ...gemmStores(stores, sources),
+  };
+}
+
+function emitMap(net: Network, n: MapNode, kept: Kept): Kernel[] {
+  const { at } = net;
+  const memos = kept.memos(n);
+  const outputs: Output[] = [
+    { expr: n.formula, target: storeTo(at.value(n)) },
+    ...memos.map((m) => ({ expr: m.expr, target: storeTo(at.memo(n, m)) })),
+    ...n.next.map(({ parameter, expr }) => ({ expr, target: storeTo(at.parameter(parameter)) })),
+  ];
+  const names = new Set(outputs.flatMap(({ expr }) => [...inputNamesOf(expr)]));
+  const sources = formulaSources(net, n, names);
   return lower(
-    { label: `${n.op} ${n.id}`, rows: 'batch', columns: n.features, sources, outputs },
-    net.buffers,
+    { label: `formula ${n.id}`, rows: rowsOf(n), columns: n.features, sources, outputs },
+    at.buffers,
   );
 }
 
-const mapFormula = (map: MapNode) => substitute(map.formula, { x: ACC });
+/** Each window's taps as inputs of one formula over the output's positions. */
+function emitPool(net: Network, n: PoolNode, kept: Kept): Kernel[] {
+  if (n.image === null || n.x.image === null) throw new Error('a pool is over images');
+  const { at } = net;
+  const view = windowView(n.x.image.width, n.windows);
+  const steps = tapSteps(n.x.image.width, n.windows);
+  const sources = Object.fromEntries(
+    steps.map((step, i) => [
+      `tap${i}`,
+      {
+        from: 'buffer',
+        buffer: at.value(n.x),
+        extent: 'full',
+        view: { ...view, offset: view.offset + step },
+      } as const,
+    ]),
+  );
+  const taps = steps.map((_, i) => input(`tap${i}`));
+  const outputs: Output[] = [];
+  if (n.how === 'average') {
+    const [first = constant(0), ...rest] = taps;
+    const sum = rest.reduce<Expr>((total, t) => ({ op: 'add', a: total, b: t }), first);
+    outputs.push({ expr: div(sum, taps.length), target: storeTo(at.value(n)) });
+  } else {
+    const { best, winner } = largest(taps);
+    outputs.push({ expr: best, target: storeTo(at.value(n)) });
+    const place = kept.winners(n);
+    if (place !== null) {
+      const target = { to: 'buffer', buffer: place.buffer, ...(place.view && { view: place.view }) } as const;
+      outputs.push({ expr: winner, target });
+    }
+  }
+  return lower(
+    { label: `pool ${n.id}`, rows: rowsOf(n), columns: n.features, grid: n.image, sources, outputs },
+    at.buffers,
+  );
+}
+
+/** The largest of some values and which it is, from 0: the first of equals; a NaN is larger than all before it. */
+function largest(taps: readonly Expr[]): { readonly best: Expr; readonly winner: Expr } {
+  let best = taps[0] ?? constant(0);
+  let winner: Expr = constant(0);
+  for (const [i, tap] of taps.entries()) {
+    if (i === 0) continue;
+    const before = best;
+    const choose = (taken: Expr, left: Expr): Expr =>
+      select(gt(tap, before), taken, select(ne(tap, tap), taken, left));
+    winner = choose(constant(i), winner);
+    best = choose(tap, best);
+  }
+  return { best, winner };
+}
+
+/** An image's rows inside a larger image, `before` rows down and columns in. */
+export const shiftedView = (before: Grid, width: number): View => ({
+  offset: before.height * width + before.width,
+  yStride: width,
+  xStride: 1,
+});
+
+function emitPad(net: Network, n: PadNode): Kernel[] {
+  if (n.image === null || n.x.image === null) throw new Error('a border is around images');
+  const view = shiftedView(n.size, n.image.width);
+  const target = { to: 'buffer', buffer: net.at.value(n), view } as const;
+  return lower(
+    {
+      label: `pad ${n.id}`,
+      rows: rowsOf(n.x),
+      columns: n.features,
+      grid: n.x.image,
+      sources: { x: full(net.at.value(n.x)) },
+      outputs: [{ expr: input('x'), target }],
+    },
+    net.at.buffers,
+  );
+}
+
+function emitConcat(net: Network, n: ConcatNode): Kernel[] {
+  let column = 0;
+  return n.inputs.map((x) => {
+    const kernel: Kernel = {
+      kind: 'move',
+      label: `concat ${n.id}`,
+      direction: 'flatten',
+      rows: rowsOf(n),
+      positions: 1,
+      channels: x.features,
+      image: net.at.value(x),
+      imageColumn: 0,
+      flat: net.at.value(n),
+      flatColumn: column,
+      accumulate: false,
+    };
+    column += x.features;
+    return kernel;
+  });
+}
+
+/** Moves the value of `from` to that of `to`; one of them is an image and the other its flat rows. */
+export function emitReshape(
+  net: Network,
+  direction: 'flatten' | 'unflatten',
+  to: GraphNode,
+  from: GraphNode,
+  accumulate: boolean,
+  buffers: { readonly to: number; readonly from: number } = {
+    to: net.at.value(to),
+    from: net.at.value(from),
+  },
+): Kernel {
+  const [image, imageNode, flat] =
+    direction === 'flatten' ? [buffers.from, from, buffers.to] : [buffers.to, to, buffers.from];
+  const { height = 1, width = 1 } = imageNode.image ?? {};
+  return {
+    kind: 'move',
+    label: `${direction} ${to.id}`,
+    direction,
+    rows: 'batch',
+    positions: height * width,
+    channels: imageNode.features,
+    image,
+    imageColumn: 0,
+    flat,
+    flatColumn: 0,
+    accumulate,
+  };
+}

@@ -192,20 +192,24 @@ export interface Program {
   readonly flops: number;
 }
 
-/** A trainable tensor. `shape` is logical and row-major: a dense weight is [units, inputs], as in PyTorch. */
+/**
+ * A tensor of the model: trained, or a statistic that the training step keeps (running means). `shape` is logical and
+ * row-major: a dense weight is [units, inputs], a convolution's [units, inputs, height, width], as in PyTorch.
+ */
 export interface ParameterInfo {
   /** e.g. `layers.0.weight` */
   readonly name: string;
   readonly shape: readonly number[];
+  readonly trained: boolean;
   readonly buffer: BufferId;
-  /** The buffer holds the transpose of the logical matrix ([inputs, units] for a dense weight). */
+  /** The buffer holds [inputs, units], tap after tap for a convolution: row (y·width + x)·inputs + input. */
   readonly transposed: boolean;
   /** Optimiser slot name → buffer of the same shape and layout. */
   readonly slots: Readonly<Record<string, BufferId>>;
   readonly fanIn: number;
   readonly fanOut: number;
   /** The spec of its initialiser, as in the run's spec. */
-  readonly initializer: { readonly kind: string };
+  readonly initializer: { readonly kind: string; readonly [field: string]: unknown };
 }
 
 export interface Plan {
@@ -217,7 +221,10 @@ export interface Plan {
   readonly buffers: readonly BufferInfo[];
   readonly arenaBytes: number;
   readonly parameters: readonly ParameterInfo[];
+  /** Trained numbers. */
   readonly parameterCount: number;
+  /** Streams of random numbers whose keys `train` reads, in the order of its inputs; see lane-random.ts. */
+  readonly streams: readonly string[];
   readonly programs: Readonly<Record<ProgramName, Program>>;
   /** The network's output after its link (probabilities for a classifier): rows × outputCount. */
   readonly prediction: BufferId;

@@ -8,7 +8,7 @@ import type { BufferTable } from './buffers.ts';
 import type { Expr } from './expr.ts';
 import { extentOf, index, input, operands } from './expr.ts';
 import { createInterner } from './intern.ts';
-import type { Binding, BufferId, Dim, MapKernel, Source, Store } from './kernels.ts';
+import type { Binding, BufferId, Dim, Grid, MapKernel, Source, Store } from './kernels.ts';
 import { expandCalls } from './math.ts';
 import { mapOperands, rewrite } from './rewrite.ts';
 import { simplify } from './simplify.ts';
@@ -22,6 +22,8 @@ export interface Lowering {
   readonly label: string;
   readonly rows: Dim;
   readonly columns: Dim;
+  /** Of the rows, where a source or target has a view. */
+  readonly grid?: Grid;
   /** Where the expressions' inputs come from. */
   readonly sources: Readonly<Record<string, Source>>;
   readonly outputs: readonly Output[];
@@ -243,6 +245,7 @@ function finish(
       label: at.label,
       rows: isVector ? 1 : at.rows,
       columns: d.shape === 'rowVector' ? at.rows : at.columns,
+      ...(!isVector && at.grid !== undefined && { grid: at.grid }),
       bindings,
       stores,
     };

@@ -67,21 +67,34 @@ export const allFinite = (values: readonly Float32Array[]): boolean =>
 
 export const countOf = (shape: readonly number[]): number => shape.reduce((product, n) => product * n, 1);
 
-function toLogical({ shape, transposed }: ParameterInfo, values: Float32Array): Float32Array {
-  const [rows = 1, columns = 1] = shape;
-  return transposed ? transpose(values, columns, rows) : values.slice();
+/** [units, inputs, taps] in logical order; in a buffer tap by tap, input by input, unit by unit. */
+function sizesOf({ shape }: ParameterInfo) {
+  const [units = 1, inputs = 1, ...window] = shape;
+  return { units, inputs, taps: countOf(window) };
 }
 
-function toBuffer({ shape, transposed }: ParameterInfo, values: Float32Array): Float32Array {
-  const [rows = 1, columns = 1] = shape;
-  return transposed ? transpose(values, rows, columns) : values;
-}
-
-/** The transpose of a row-major rows × columns matrix. */
-function transpose(values: Float32Array, rows: number, columns: number): Float32Array {
+function toLogical(p: ParameterInfo, values: Float32Array): Float32Array {
+  if (!p.transposed) return values.slice();
+  const { units, inputs, taps } = sizesOf(p);
   const out = new Float32Array(values.length);
-  for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < columns; c++) out[c * rows + r] = values[r * columns + c] ?? 0;
+  let from = 0;
+  for (let t = 0; t < taps; t++) {
+    for (let i = 0; i < inputs; i++) {
+      for (let u = 0; u < units; u++) out[(u * inputs + i) * taps + t] = values[from++] ?? 0;
+    }
+  }
+  return out;
+}
+
+function toBuffer(p: ParameterInfo, values: Float32Array): Float32Array {
+  if (!p.transposed) return values;
+  const { units, inputs, taps } = sizesOf(p);
+  const out = new Float32Array(values.length);
+  let from = 0;
+  for (let u = 0; u < units; u++) {
+    for (let i = 0; i < inputs; i++) {
+      for (let t = 0; t < taps; t++) out[(t * inputs + i) * units + u] = values[from++] ?? 0;
+    }
   }
   return out;
 }

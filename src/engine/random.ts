@@ -58,12 +58,16 @@ function absorb(key: Words, element: string | number): Words {
   return next;
 }
 
+/** The key of a stream, for draws that are made elsewhere; see `stream`. */
+export const streamKey = (seed: number, ...path: readonly (string | number)[]): Words =>
+  path.reduce(absorb, absorb([0, 0], seed));
+
 /**
  * The stream of random numbers for one purpose, e.g. `stream(seed, 'initialize', 'layers.0.weight')`.
  * `seed` and the numbers of the path are integers in [0, 2^53).
  */
 export function stream(seed: number, ...path: readonly (string | number)[]): Random {
-  const key = path.reduce(absorb, absorb([0, 0], seed));
+  const key = streamKey(seed, ...path);
   let block = 0;
   let pending: number | null = null;
   let pendingNormal: number | null = null;

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { categoricalPreprocessors } from './kinds/categorical-preprocessors/registry.ts';
+import { gradientClippings } from './kinds/gradient-clippings/registry.ts';
 import { layers } from './kinds/layers/registry.ts';
 import { losses } from './kinds/losses/registry.ts';
 import { metrics } from './kinds/metrics/registry.ts';
@@ -13,6 +14,7 @@ import { optimizers } from './kinds/optimizers/registry.ts';
 import { schedules } from './kinds/schedules/registry.ts';
 import { splits } from './kinds/splits/registry.ts';
 import { defaultLimits } from './limits.ts';
+import { regularization } from './regularization.ts';
 
 const FEATURES_MAX = 100_000;
 const COLUMN_NAME_MAX = 1000;
@@ -51,7 +53,9 @@ const model = z
       .array(layers.schema)
       .min(1)
       .max(defaultLimits.layersMax)
-      .describe('The network, first layer first; the last one’s units must fit the loss'),
+      .describe(
+        'The network, first layer first: each takes the one before it, or those it names; the last one’s units must fit the loss',
+      ),
   })
   .meta({ id: 'ModelSpec', description: 'The network to train' });
 
@@ -86,6 +90,7 @@ const training = z
       .enum(['keep', 'drop'])
       .meta({ id: 'LastBatchRule', description: 'What becomes of a last batch that is not full' })
       .default('keep'),
+    gradientClipping: gradientClippings.schema.optional(),
     earlyStopping: earlyStopping.optional(),
   })
   .meta({ id: 'TrainingSettings', description: 'How long and in what batches to train' });
@@ -105,6 +110,7 @@ export const engineSpec = z
       .describe('Without it, cross-entropy for a categorical target and the mean squared error for a number'),
     optimizer: optimizers.schema.prefault({ kind: 'adam' }),
     schedule: schedules.schema.prefault({ kind: 'constant' }),
+    regularization: regularization.optional(),
     training,
     metrics: z
       .array(

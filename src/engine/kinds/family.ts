@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type {
   ActivationKind,
   CategoricalPreprocessorKind,
+  GradientClippingKind,
   InitializerKind,
   Kind,
   LayerKind,
@@ -13,6 +14,7 @@ import type {
   MetricKind,
   NumericPreprocessorKind,
   OptimizerKind,
+  RegularizerKind,
   ScheduleKind,
   SplitKind,
 } from './kind.ts';
@@ -22,6 +24,8 @@ export interface FamilyKinds {
   activation: ActivationKind;
   loss: LossKind;
   optimizer: OptimizerKind;
+  regularizer: RegularizerKind;
+  gradientClipping: GradientClippingKind;
   schedule: ScheduleKind;
   initializer: InitializerKind;
   layer: LayerKind;

@@ -9,6 +9,7 @@
 import type { z } from 'zod';
 import type { Expr } from '../expr.ts';
 import type { GraphBuilder, Node } from '../graph.ts';
+import type { Grid } from '../kernels.ts';
 import type { Random } from '../random.ts';
 
 export interface Kind<S extends z.ZodObject = z.ZodObject> {
@@ -56,6 +57,16 @@ export interface OptimizerKind<S extends z.ZodObject = z.ZodObject> extends Kind
     },
     spec: z.output<S>,
   ): { readonly parameter: Expr; readonly slots: Readonly<Record<string, Expr>> };
+}
+
+/** A penalty, as the formula that is summed over a parameter's numbers. */
+export interface RegularizerKind<S extends z.ZodObject = z.ZodObject> extends Kind<S> {
+  formula(w: Expr, spec: z.output<S>): Expr;
+}
+
+/** What every gradient is multiplied by, given the sum of the squares of all of them. */
+export interface GradientClippingKind<S extends z.ZodObject = z.ZodObject> extends Kind<S> {
+  factor(squares: Expr, spec: z.output<S>): Expr;
 }
 
 export interface SchedulePosition {
@@ -109,16 +120,26 @@ export interface MetricKind<S extends z.ZodObject = z.ZodObject> extends Kind<S>
   formula(y: Expr, target: Expr, outputs: number): Expr;
 }
 
-/** Shape of what flows between layers: features per row. */
+/** Shape of what flows between layers, per sample: flat features, or an image of so many channels. */
 export interface LayerShape {
   readonly features: number;
+  readonly image: Grid | null;
+}
+
+/** Why a layer cannot take what it is given, as a clause about the shape: `takes flat features; put …`. */
+export interface Misfit {
+  readonly misfit: string;
 }
 
 export interface LayerKind<S extends z.ZodObject = z.ZodObject> extends Kind<S> {
-  outputShape(input: LayerShape, spec: z.output<S>): LayerShape;
-  parameterCount(input: LayerShape, spec: z.output<S>): number;
+  /** `one`: the layer before it, or the one its `input` names. `several`: those its `inputs` name. */
+  readonly takes: 'one' | 'several';
+  outputShape(inputs: readonly LayerShape[], spec: z.output<S>): LayerShape | Misfit;
+  /** Trained numbers, and multiplications of one sample on the way forward. The inputs fit. */
+  parameterCount(inputs: readonly LayerShape[], spec: z.output<S>): number;
+  multiplications(inputs: readonly LayerShape[], spec: z.output<S>): number;
   /** Adds the layer to the graph under `name` (e.g. `layers.0`) and returns its output, activation included. */
-  build(graph: GraphBuilder, input: Node, spec: z.output<S>, name: string): Node;
+  build(graph: GraphBuilder, inputs: readonly [Node, ...Node[]], spec: z.output<S>, name: string): Node;
   /** The layer's own final activation, if it has one; the loss's link may absorb it. */
   activation(spec: z.output<S>): { readonly kind: string } | null;
 }

@@ -1,16 +1,19 @@
 import { describe, expect, it } from 'vitest';
-import { emitBackward, keptNodes } from '../../../src/engine/backward.ts';
+import type { Update } from '../../../src/engine/backward.ts';
+import { emitBackward, keptForBackward } from '../../../src/engine/backward.ts';
 import { createBufferTable } from '../../../src/engine/buffers.ts';
 import { input, mul, rowMax, sub, tanh } from '../../../src/engine/expr.ts';
-import { createNetwork, emitForward } from '../../../src/engine/forward.ts';
+import { emitForward } from '../../../src/engine/forward.ts';
 import type { Graph, Node } from '../../../src/engine/graph.ts';
 import { createGraph, reachable } from '../../../src/engine/graph.ts';
 import type { BufferId, Plan } from '../../../src/engine/kernels.ts';
+import { mergeMaps } from '../../../src/engine/modes.ts';
+import { createNetwork, createPlacement } from '../../../src/engine/network.ts';
 import { expectSameRun, lengthOf, normals, oneStep } from './codegen/compare.ts';
 
 const ROWS = 3;
 const FEATURES = 4;
-const fans = { fanIn: FEATURES, fanOut: FEATURES, initializer: { kind: 'zeros' } };
+const fans = { fanIn: FEATURES, fanOut: FEATURES, initializer: { kind: 'zeros' }, role: 'weight' } as const;
 
 /** A plan whose training step subtracts from each parameter its gradient under a given cotangent of the output. */
 function compile(build: (graph: Graph) => Node): { plan: Plan; cotangent: BufferId; output: BufferId } {
@@ -23,10 +26,13 @@ function compile(build: (graph: Graph) => Node): { plan: Plan; cotangent: Buffer
   });
   const buffer = (p: { name: string }): BufferId =>
     placed[graph.parameters.findIndex((q) => q.name === p.name)] ?? -1;
-  const net = createNetwork({ buffers, nodes: reachable(graph, [output]), output, parameter: buffer });
+  const placement = createPlacement({ buffers, parameter: buffer, scalar: () => null });
+  const net = createNetwork(mergeMaps({ nodes: reachable(graph, [output]), output }, true), placement);
   const cotangent = buffers.matrix('cotangent', 'batch', output.features);
-  const forward = emitForward(net, keptNodes(net));
-  const backward = emitBackward(net, cotangent, {
+  const kept = keptForBackward(net);
+  const forward = emitForward(net, kept);
+  const update: Update = {
+    together: null,
     outputs: (p, gradient) => {
       const parameter = input('parameter', p.shape.length === 2 ? 'full' : 'col');
       return [{ expr: sub(parameter, gradient), target: { to: 'buffer', buffer: buffer(p) } }];
@@ -34,7 +40,8 @@ function compile(build: (graph: Graph) => Node): { plan: Plan; cotangent: Buffer
     sources: (p) => ({
       parameter: { from: 'buffer', buffer: buffer(p), extent: p.shape.length === 2 ? 'full' : 'col' },
     }),
-  });
+  };
+  const backward = emitBackward(net, cotangent, update, kept);
   const program = (kernels: Plan['programs']['train']['kernels']) => ({
     kernels,
     inputs: [],
@@ -50,15 +57,17 @@ function compile(build: (graph: Graph) => Node): { plan: Plan; cotangent: Buffer
     ...buffers.place(),
     parameters: graph.parameters.map((p) => ({
       ...p,
+      trained: true,
       buffer: buffer(p),
       transposed: p.shape.length === 2,
       slots: {},
     })),
     parameterCount: 0,
+    streams: [],
     programs: { train: program([...forward, ...backward]), evaluate: program(forward), predict: program([]) },
-    prediction: net.value(output),
+    prediction: placement.value(net.output),
   };
-  return { plan, cotangent, output: net.value(output) };
+  return { plan, cotangent, output: placement.value(net.output) };
 }
 
 function expectGradients(build: (graph: Graph) => Node): void {
@@ -145,7 +154,7 @@ describe('the graph builder', () => {
     expect(() => graph.affine(graph.data, good, bias)).toThrow('shape [2]');
     expect(() => graph.parameter('w', { ...fans, shape: [1] })).toThrow('two parameters');
     expect(() => graph.map(createGraph(3).data, tanh)).toThrow('another graph');
-    expect(() => graph.add(graph.data, graph.affine(graph.data, good, null))).toThrow('cannot add');
+    expect(() => graph.add(graph.data, graph.affine(graph.data, good, null))).toThrow('cannot combine');
   });
 
   it('leaves out what the output does not need', () => {

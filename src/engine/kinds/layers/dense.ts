@@ -3,17 +3,19 @@
  * Without a `weights` initialiser it takes Xavier's for a symmetric activation and He's for a rectifier.
  */
 import { z } from 'zod';
-import { activations } from '../activations/registry.ts';
 import { initializers } from '../initializers/registry.ts';
 import type { LayerKind } from '../kind.ts';
+import { activate, defaultWeights } from './activate.ts';
+import { activation, NEEDS_FLAT, oneInput, only } from './fields.ts';
 
 const UNITS_MAX = 2 ** 31 - 1;
 
 const schema = z
   .strictObject({
     kind: z.literal('dense'),
+    ...oneInput,
     units: z.int().gte(1).lte(UNITS_MAX).describe('Outputs of the layer'),
-    activation: activations.schema.default({ kind: 'linear' }),
+    activation,
     weights: initializers.schema
       .optional()
       .describe('By default xavierUniform for symmetric activations, heNormal for the ReLU family'),
@@ -21,27 +23,30 @@ const schema = z
   })
   .meta({ id: 'DenseLayer', description: 'Fully connected layer: activation(x·Wᵀ + b)' });
 
-const defaultWeights = { symmetric: { kind: 'xavierUniform' }, rectifier: { kind: 'heNormal' } } as const;
-
 export const dense: LayerKind<typeof schema> = {
   kind: 'dense',
   schema,
-  outputShape: (_, { units }) => ({ features: units }),
-  parameterCount: ({ features }, { units }) => units * (features + 1),
-  build: (graph, x, { units, activation, weights, bias }, name) => {
+  takes: 'one',
+  outputShape: (inputs, { units }) =>
+    only(inputs).image === null ? { features: units, image: null } : NEEDS_FLAT,
+  parameterCount: (inputs, { units }) => units * (only(inputs).features + 1),
+  multiplications: (inputs, { units }) => units * only(inputs).features,
+  build: (graph, [x], spec, name) => {
+    const { units, activation: own, weights, bias } = spec;
     const fans = { fanIn: x.features, fanOut: units };
-    const { formula, derivativeFromOutput, family } = activations.get(activation.kind);
     const weight = graph.parameter(`${name}.weight`, {
       ...fans,
       shape: [units, x.features],
-      initializer: weights ?? defaultWeights[family],
+      initializer: weights ?? defaultWeights(own),
+      role: 'weight',
     });
-    const shift = graph.parameter(`${name}.bias`, { ...fans, shape: [units], initializer: bias });
-    return graph.map(
-      graph.affine(x, weight, shift),
-      (z) => formula(z, activation),
-      derivativeFromOutput && ((y) => derivativeFromOutput(y, activation)),
-    );
+    const shift = graph.parameter(`${name}.bias`, {
+      ...fans,
+      shape: [units],
+      initializer: bias,
+      role: 'bias',
+    });
+    return activate(graph, graph.affine(x, weight, shift), own);
   },
   activation: (spec) => spec.activation,
 };

@@ -75,6 +75,7 @@ export function planOf(at: HandMade): Plan {
     ...buffers.place(),
     parameters: [],
     parameterCount: 0,
+    streams: [],
     programs: {
       train: { kernels, inputs: stepInputs, outputs: stepOutputs, flops: 0 },
       evaluate: empty,

@@ -4,6 +4,7 @@ import { abs, add, div } from '../../../../src/engine/expr.ts';
 import { activations } from '../../../../src/engine/kinds/activations/registry.ts';
 import { categoricalPreprocessors } from '../../../../src/engine/kinds/categorical-preprocessors/registry.ts';
 import { defineFamily } from '../../../../src/engine/kinds/family.ts';
+import { gradientClippings } from '../../../../src/engine/kinds/gradient-clippings/registry.ts';
 import { initializers } from '../../../../src/engine/kinds/initializers/registry.ts';
 import type { ActivationKind } from '../../../../src/engine/kinds/kind.ts';
 import { layers } from '../../../../src/engine/kinds/layers/registry.ts';
@@ -11,6 +12,7 @@ import { losses } from '../../../../src/engine/kinds/losses/registry.ts';
 import { metrics } from '../../../../src/engine/kinds/metrics/registry.ts';
 import { numericPreprocessors } from '../../../../src/engine/kinds/numeric-preprocessors/registry.ts';
 import { optimizers } from '../../../../src/engine/kinds/optimizers/registry.ts';
+import { regularizers } from '../../../../src/engine/kinds/regularizers/registry.ts';
 import { schedules } from '../../../../src/engine/kinds/schedules/registry.ts';
 import { splits } from '../../../../src/engine/kinds/splits/registry.ts';
 import { describeConformance } from './conformance.ts';
@@ -18,6 +20,8 @@ import { describeConformance } from './conformance.ts';
 describe('registered kinds', () => {
   describeConformance({
     activation: activations,
+    regularizer: regularizers,
+    gradientClipping: gradientClippings,
     loss: losses,
     optimizer: optimizers,
     schedule: schedules,

@@ -9,9 +9,11 @@ import type { Kind } from '../../../../src/engine/kinds/kind.ts';
 import { describeFields, exampleSpec, smallestSpec } from './example-spec.ts';
 import {
   describeActivation,
+  describeGradientClipping,
   describeLoss,
   describeMetric,
   describeOptimizer,
+  describeRegularizer,
 } from './formula-conformance.ts';
 import {
   describeCategoricalPreprocessor,
@@ -36,6 +38,8 @@ const contracts: Contracts = {
   activation: describeActivation,
   loss: describeLoss,
   optimizer: describeOptimizer,
+  regularizer: describeRegularizer,
+  gradientClipping: describeGradientClipping,
   schedule: describeSchedule,
   initializer: describeInitializer,
   layer: describeLayer,

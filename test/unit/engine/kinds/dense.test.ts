@@ -7,7 +7,7 @@ const parse = (spec: object) => dense.schema.parse({ kind: 'dense', units: 4, ..
 
 function build(spec: object) {
   const graph = createGraph(3);
-  const out = dense.build(graph, graph.data, parse(spec), 'layers.0');
+  const out = dense.build(graph, [graph.data], parse(spec), 'layers.0');
   return { graph, out };
 }
 
@@ -15,11 +15,25 @@ describe('dense', () => {
   it('has a weight of [units, inputs] and a bias of [units]', () => {
     const { graph, out } = build({});
     expect(graph.parameters).toEqual([
-      { name: 'layers.0.weight', shape: [4, 3], fanIn: 3, fanOut: 4, initializer: { kind: 'xavierUniform' } },
-      { name: 'layers.0.bias', shape: [4], fanIn: 3, fanOut: 4, initializer: { kind: 'zeros' } },
+      {
+        name: 'layers.0.weight',
+        shape: [4, 3],
+        fanIn: 3,
+        fanOut: 4,
+        initializer: { kind: 'xavierUniform' },
+        role: 'weight',
+      },
+      {
+        name: 'layers.0.bias',
+        shape: [4],
+        fanIn: 3,
+        fanOut: 4,
+        initializer: { kind: 'zeros' },
+        role: 'bias',
+      },
     ]);
     expect(out.features).toBe(4);
-    expect(dense.parameterCount({ features: 3 }, parse({}))).toBe(16);
+    expect(dense.parameterCount([{ features: 3, image: null }], parse({}))).toBe(16);
   });
 
   it.each([

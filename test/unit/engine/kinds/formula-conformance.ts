@@ -5,9 +5,11 @@ import type { Expr } from '../../../../src/engine/expr.ts';
 import { constant, extentOf, input, laneType, mul, operands } from '../../../../src/engine/expr.ts';
 import type {
   ActivationKind,
+  GradientClippingKind,
   LossKind,
   MetricKind,
   OptimizerKind,
+  RegularizerKind,
   TargetType,
 } from '../../../../src/engine/kinds/kind.ts';
 import { stream } from '../../../../src/engine/random.ts';
@@ -284,5 +286,50 @@ export function describeOptimizer(kind: OptimizerKind): void {
     }
     const cost = total([...parameter].map((v) => (v * v) / 2));
     expect(cost).toBeLessThan((4 + 4 + 0.25) / 2);
+  });
+}
+
+export function describeRegularizer(kind: RegularizerKind): void {
+  const spec = exampleSpec(kind);
+  const e = kind.formula(x, spec);
+
+  it('is a well-typed formula of the number alone', () => {
+    expect([...checkTyping(e)]).toEqual(['x']);
+    expect([laneType(e), extentOf(e)]).toEqual(['f32', 'full']);
+  });
+
+  it.each(WIDTHS)('has the derivative that finite differences show, over %i columns', (columns) => {
+    const inputs = { x: values(ROWS * columns, kind.kind) };
+    expectGradient(e, { rows: ROWS, columns, inputs }, constant(1));
+  });
+
+  it('is never negative, and nothing at 0', () => {
+    const at = [-4, -0.3, 0, 1e-20, 2];
+    const penalties = evaluate(e, { rows: 1, columns: at.length, inputs: { x: at } });
+    expect([...penalties].every((p) => p >= 0)).toBe(true);
+    expect(penalties[2]).toBe(0);
+  });
+}
+
+export function describeGradientClipping(kind: GradientClippingKind): void {
+  const spec = exampleSpec(kind);
+  const e = kind.factor(input('squares', 'scalar'), spec);
+  const factor = (squares: number): number =>
+    evaluate(e, { rows: 1, columns: 1, inputs: { squares: [squares] } })[0] ?? NaN;
+
+  it('is a well-typed formula of the sum of squares', () => {
+    expect([...checkTyping(e)]).toEqual(['squares']);
+    expect([laneType(e), extentOf(e)]).toEqual(['f32', 'scalar']);
+  });
+
+  it('never enlarges, leaves small gradients alone, and shrinks large ones the more', () => {
+    expect(factor(0)).toBe(1);
+    expect(factor(1e-12)).toBe(1);
+    expect(factor(1e4)).toBeLessThan(1);
+    expect(factor(1e8)).toBeLessThan(factor(1e4));
+  });
+
+  it('lets a gradient that is no number be seen', () => {
+    expect(factor(NaN)).toBeNaN();
   });
 }

@@ -1,5 +1,7 @@
 /** What every kind that is a plain rule must satisfy: schedules, initialisers, layers, preprocessors and splits. */
 import { expect, it } from 'vitest';
+import { tanh } from '../../../../src/engine/expr.ts';
+import type { Graph, Node } from '../../../../src/engine/graph.ts';
 import { createGraph } from '../../../../src/engine/graph.ts';
 import { activations } from '../../../../src/engine/kinds/activations/registry.ts';
 import { initializers } from '../../../../src/engine/kinds/initializers/registry.ts';
@@ -49,27 +51,47 @@ export function describeInitializer(kind: InitializerKind): void {
   });
 }
 
-export function describeLayer(kind: LayerKind): void {
-  const spec = exampleSpec(kind);
+/** As many inputs as a layer takes, flat or images, whichever fit. */
+function layerInputs(kind: LayerKind, graph: Graph, features: number): readonly [Node, ...Node[]] {
+  const image = graph.unflatten(graph.data, { height: 4, width: 5 });
+  const flat = graph.map(graph.data, tanh);
+  const spec = layerSpec(kind, features);
+  for (const x of [flat, image]) {
+    const inputs: [Node, ...Node[]] = kind.takes === 'one' ? [x] : [x, x, x];
+    if (!('misfit' in kind.outputShape(inputs, spec))) return inputs;
+  }
+  throw new Error(`${kind.kind} takes neither flat features nor an image`);
+}
 
-  it.each([1, 3, 17])('builds what it announces, on %i features', (features) => {
+/** The example, of a size that the data has. */
+const layerSpec = (kind: LayerKind, features: number): Record<string, unknown> => {
+  const spec = exampleSpec(kind);
+  return 'height' in spec ? { ...spec, height: 4, width: 5, channels: features / 20 } : spec;
+};
+
+export function describeLayer(kind: LayerKind): void {
+  it.each([20, 60, 340])('builds what it announces, on %i features', (features) => {
+    const spec = layerSpec(kind, features);
     const graph = createGraph(features);
-    const out = kind.build(graph, graph.data, spec, 'layers.4');
-    expect(out.features).toBe(kind.outputShape({ features }, spec).features);
-    const counts = graph.parameters.map((p) => p.shape.reduce((a, b) => a * b, 1));
-    expect(counts.reduce((a, b) => a + b, 0)).toBe(kind.parameterCount({ features }, spec));
+    const inputs = layerInputs(kind, graph, features);
+    const out = kind.build(graph, inputs, spec, 'layers.4');
+    expect(kind.outputShape(inputs, spec)).toMatchObject({ features: out.features, image: out.image });
+    const trained = graph.parameters.filter((p) => p.role !== 'statistic');
+    const counts = trained.map((p) => p.shape.reduce((a, b) => a * b, 1));
+    expect(counts.reduce((a, b) => a + b, 0)).toBe(kind.parameterCount(inputs, spec));
+    expect(kind.multiplications(inputs, spec)).toBeGreaterThanOrEqual(0);
     for (const p of graph.parameters) {
       expect(p.name.startsWith('layers.4.')).toBe(true);
       expect(initializers.names).toContain(p.initializer.kind);
       expect(p.fanIn > 0 && p.fanOut > 0).toBe(true);
     }
     const again = createGraph(features);
-    kind.build(again, again.data, spec, 'layers.4');
+    kind.build(again, layerInputs(kind, again, features), spec, 'layers.4');
     expect(again.parameters).toEqual(graph.parameters);
   });
 
   it('names an activation that exists, or none', () => {
-    const activation = kind.activation(spec);
+    const activation = kind.activation(exampleSpec(kind));
     expect([null, ...activations.names]).toContain(activation?.kind ?? null);
   });
 }
