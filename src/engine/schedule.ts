@@ -54,6 +54,11 @@ function splitOf(plan: Plan, kernel: Kernel): Split {
  */
 type Part = string;
 
+/** Parts that are cut anew with each step's number of samples: the same name means another part in the next step. */
+const MOVING: ReadonlySet<Part> = new Set(['samples', 'columns']);
+const ofStepBefore = (a: Access): Access =>
+  MOVING.has(a.part) ? { ...a, part: `${a.part} of the step before` } : a;
+
 interface Access {
   readonly buffer: BufferId;
   readonly part: Part;
@@ -134,6 +139,7 @@ export function schedule(plan: Plan, kernels: readonly Kernel[]): readonly Turn[
   let open: Access[] = [];
   // Twice, so that what the end of one step leaves open is met at the start of the next.
   for (let round = 0; round < 2; round++) {
+    open = open.map(ofStepBefore);
     for (const [i, own] of accesses.entries()) {
       if (barriers[i] || own.some((a) => open.some((b) => conflicts(a, b)))) {
         barriers[i] = true;
