@@ -123,6 +123,13 @@ export function emitBackward(net: Network, cotangent: BufferId, update: Update, 
           ]),
         );
 
+  /** Where a cotangent of x goes, and as what: a map that nobody else reads is passed on the way. */
+  const beyond = (x: GraphNode): { sink: GraphNode; through: MapNode | null; e: Expr } => {
+    const through = throughMap(net, x);
+    const sink = through?.inputs[0] ?? x;
+    return { sink, through, e: through === null ? G : (derivatives.of(through).toInputs.get(sink) ?? G) };
+  };
+
   /** A copy of some rows of a window node inside a border of zeros, or the buffer itself where none is needed. */
   const surrounded = (n: AffineNode | PoolNode, dy: BufferId): BufferId => {
     const { image, bordered, around } = windowsBack(n);
@@ -136,9 +143,7 @@ export function emitBackward(net: Network, cotangent: BufferId, update: Update, 
   const productBack = (n: AffineNode, dy: BufferId): void => {
     const { x } = n;
     if (!needsGradient(x)) return;
-    const through = throughMap(net, x);
-    const sink = through?.inputs[0] ?? x;
-    const e = through === null ? ACC : (derivatives.of(through).toInputs.get(sink) ?? ACC);
+    const { sink, through, e } = beyond(x);
     const before = cotangents.has(sink);
     const gemm = (own: Partial<GemmKernel>, a: BufferId, view?: View): void => {
       const { expr, target, sources } = contribution(sink, before, substitute(e, { g: ACC }), view);
@@ -199,12 +204,14 @@ export function emitBackward(net: Network, cotangent: BufferId, update: Update, 
   };
 
   const poolBack = (n: PoolNode, dy: BufferId): void => {
-    if (!needsGradient(n.x)) return;
+    const { x } = n;
+    if (!needsGradient(x)) return;
+    const { sink, through, e } = beyond(x);
     const { phases } = windowsBack(n);
     const winners = kept.winners(n);
     const share = surrounded(n, dy);
     const count = n.windows.kernel.height * n.windows.kernel.width;
-    const before = cotangents.has(n.x);
+    const before = cotangents.has(sink);
     for (const { grid, view, windows, taps } of phases) {
       const sources: Record<string, Source> = {};
       const parts = taps.map(({ rowStep, tap }, i): Expr => {
@@ -216,11 +223,13 @@ export function emitBackward(net: Network, cotangent: BufferId, update: Update, 
       });
       const [first = constant(0), ...rest] = parts;
       const sum = rest.reduce((total, part) => add(total, part), first);
-      const c = contribution(n.x, before, winners === null ? div(sum, count) : sum, view);
+      const own = winners === null ? div(sum, count) : sum;
+      const c = contribution(sink, before, substitute(e, { g: own }), view);
+      const read = through === null ? {} : seenThrough(mapSources(through, e), view);
       lowered(n, {
         rows: rowsOf({ ...n, image: grid }),
         grid,
-        sources: { ...sources, ...c.sources },
+        sources: { ...sources, ...read, ...c.sources },
         outputs: [{ expr: c.expr, target: c.target }],
       });
     }

@@ -57,8 +57,37 @@ function dependents(order: readonly Expr[], inputName: string): ReadonlySet<Expr
 function unbroadcast(gradient: Expr, from: Extent, to: Extent): Expr {
   if (from === to) return gradient;
   if (from === 'full' && to === 'row') return rowSum(gradient);
-  if (from === 'full' && to === 'col') return colSum(gradient);
+  if (from === 'full' && to === 'col') return linearColSum(gradient);
   throw new Error(`cannot sum a gradient from ${from} to ${to}`);
+}
+
+/**
+ * The sum down the columns with what is the same in a whole column taken out: Σ(a·u + c·v) = a·Σu + c·Σv. Sums of one
+ * stage take one pass over memory together, sums of sums take two.
+ */
+function linearColSum(e: Expr): Expr {
+  const extents = new Map<Expr, Extent>();
+  const isFull = (x: Expr): boolean => ['full', 'row'].includes(extentOf(x, extents));
+  /** Null where nothing can be taken out. */
+  const split = (x: Expr): Expr | null => {
+    if (x.op === 'neg') {
+      const inner = split(x.a);
+      return inner === null ? null : neg(inner);
+    }
+    if (x.op === 'mul') {
+      if (!isFull(x.a)) return mul(x.a, linearColSum(x.b));
+      return isFull(x.b) ? null : mul(linearColSum(x.a), x.b);
+    }
+    if (x.op === 'div' && !isFull(x.b)) return div(linearColSum(x.a), x.b);
+    if ((x.op === 'add' || x.op === 'sub') && isFull(x.a) && isFull(x.b)) {
+      const a = split(x.a);
+      const b = split(x.b);
+      if (a === null && b === null) return null;
+      return (x.op === 'add' ? add : sub)(a ?? colSum(x.a), b ?? colSum(x.b));
+    }
+    return null;
+  };
+  return split(e) ?? colSum(e);
 }
 
 /** What each differentiable operand contributes to the gradient: pairs of operand and its share of `g`. */

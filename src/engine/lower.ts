@@ -178,6 +178,12 @@ export function lower(at: Lowering, buffers: BufferTable): MapKernel[] {
     o.target.to === 'buffer' && (isFull(o.expr) || buffers.shape(o.target.buffer).kind === 'matrix');
   const ready = (o: Output): number => stageOf(o.expr) + (fills(o) && o.expr.op === 'reduce' ? 1 : 0);
   const last = Math.max(...outputs.map(ready));
+  /** A full-size value that another output is computed from is stored where that one is: it is computed once. */
+  const sharedStage = (o: Output): number => {
+    if (!fills(o) || o.expr.op === 'reduce') return ready(o);
+    const users = outputs.filter((p) => p !== o && fills(p) && contains(p.expr, o.expr));
+    return Math.max(ready(o), ...users.map(ready));
+  };
   const updates = (o: Output): boolean => o.target.to === 'buffer' && inPlace.has(o.target.buffer);
 
   const direct = outputs.filter((o) => o.expr.op === 'reduce' && !fills(o));
@@ -191,11 +197,19 @@ export function lower(at: Lowering, buffers: BufferTable): MapKernel[] {
     if (direct.includes(o)) continue;
     if (o.target.to === 'stepOutput') throw new Error(`${at.label}: a step output must be a reduction`);
     // What a later stage might still read is overwritten in the last.
-    const stage = updates(o) ? last : ready(o);
+    const stage = updates(o) ? last : sharedStage(o);
     if (fills(o)) storeFull(o.expr, stage, o.target);
     else storeVector(o.expr, stage, o.target);
   }
   return finish(at, drafts, sources, inPlace);
+}
+
+/** Not behind a reduction, where it is another value's part. */
+function contains(e: Expr, part: Expr, seen = new Set<Expr>()): boolean {
+  if (e === part) return true;
+  if (seen.has(e) || e.op === 'reduce') return false;
+  seen.add(e);
+  return operands(e).some((o) => contains(o, part, seen));
 }
 
 const fixed = (d: Dim): number => {

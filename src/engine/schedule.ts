@@ -3,7 +3,7 @@
  * program: back ends of one thread ignore it, and every division gives the same bits, because each element is computed
  * by one thread in the order that kernels.ts defines.
  */
-import type { BufferId, Dim, GemmKernel, Kernel, MapKernel, Plan, Source } from './kernels.ts';
+import type { BufferId, Dim, GemmKernel, Kernel, MapKernel, Source } from './kernels.ts';
 import { rowsPerSample, VIRTUAL_LANES } from './kernels.ts';
 
 /**
@@ -28,8 +28,6 @@ export interface Turn {
 const GRANULE = VIRTUAL_LANES;
 const GRANULE_SMALL = 4;
 const MANY_ROWS = 8 * VIRTUAL_LANES;
-/** Vectors shorter than this are not worth dividing. */
-const VECTOR_MIN = 64;
 
 /** Rows of a fixed dimension that are handed out together. */
 const granuleOf = (rows: number): number => (rows >= MANY_ROWS ? GRANULE : GRANULE_SMALL);
@@ -37,15 +35,14 @@ const granuleOf = (rows: number): number => (rows >= MANY_ROWS ? GRANULE : GRANU
 const splitRows = (d: Dim): Split =>
   typeof d === 'number' ? { by: 'rows', granule: granuleOf(d) } : { by: 'samples' };
 
-function splitOf(plan: Plan, kernel: Kernel): Split {
+function splitOf(kernel: Kernel): Split {
   if (kernel.kind === 'gather') return { by: 'samples' };
   if (kernel.kind === 'move') return splitRows(kernel.rows);
   if (kernel.kind === 'gemm') return splitRows(kernel.m);
   if (kernel.stores.some((s) => s.reduce?.to === 'col')) return { by: 'columns' };
   if (kernel.rows !== 1) return splitRows(kernel.rows);
-  if (kernel.stores.some((s) => s.reduce !== undefined)) return { by: 'first' };
-  const length = typeof kernel.columns === 'number' ? kernel.columns : plan.batchSize;
-  return length >= VECTOR_MIN ? { by: 'columns' } : { by: 'first' };
+  // However short: a thread goes on with the columns that it has summed, and nobody has to wait.
+  return kernel.stores.some((s) => s.reduce !== undefined) ? { by: 'first' } : { by: 'columns' };
 }
 
 /**
@@ -132,8 +129,8 @@ const conflicts = (a: Access, b: Access): boolean =>
  * The turns of a program that runs step after step: the first kernel of a step follows the last one of the step before.
  * Step outputs are written by the first thread alone and read after all have finished.
  */
-export function schedule(plan: Plan, kernels: readonly Kernel[]): readonly Turn[] {
-  const splits = kernels.map((k) => splitOf(plan, k));
+export function schedule(kernels: readonly Kernel[]): readonly Turn[] {
+  const splits = kernels.map((k) => splitOf(k));
   const accesses = kernels.map((k, i) => accessesOf(splits[i] as Split, k));
   const barriers = new Array<boolean>(kernels.length).fill(false);
   let open: Access[] = [];

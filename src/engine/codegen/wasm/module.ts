@@ -97,7 +97,7 @@ function emitProgram(
   emitKernel: (kernel: Kernel) => Func,
 ): void {
   const { step } = target;
-  const turns = schedule(target.plan, program.kernels).map((t) => ({ ...t, func: emitKernel(t.kernel) }));
+  const turns = schedule(program.kernels).map((t) => ({ ...t, func: emitKernel(t.kernel) }));
   target.module.func(
     PROGRAM_ARGUMENTS.length,
     (code) => {
