@@ -175,7 +175,7 @@ const marksOf = (total: number): Marks => ({ reads: new Uint8Array(total), write
 /** Fails on an element that is computed by no thread or by two, or that two threads touch without a barrier. */
 function check(plan: Plan, kernels: readonly Kernel[], threads: number): void {
   const layout = layoutOf(plan);
-  const turns = schedule(plan, kernels);
+  const turns = schedule(kernels);
   expect(turns.map((t) => t.kernel)).toEqual(kernels);
   let open = Array.from({ length: threads }, () => marksOf(layout.total));
   for (const samples of [BATCH, BATCH, 3, 1, BATCH, 0, BATCH]) {
@@ -417,7 +417,7 @@ describe('schedules', () => {
     for (const program of ['train', 'evaluate', 'predict'] as const) {
       check(plan, plan.programs[program].kernels, 2);
     }
-    const barriers = schedule(plan, plan.programs.train.kernels).filter((t) => t.barrier);
+    const barriers = schedule(plan.programs.train.kernels).filter((t) => t.barrier);
     expect(barriers.length).toBeLessThanOrEqual(9);
   });
 });
