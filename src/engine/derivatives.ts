@@ -5,11 +5,12 @@
  */
 import { vjp } from './derive.ts';
 import type { Expr } from './expr.ts';
-import { extentOf, input, mul, operands } from './expr.ts';
+import { extentOf, input, mul } from './expr.ts';
 import type { GraphNode, MapNode, Parameter } from './graph.ts';
-import { inputsOf, nameOf, reduces } from './graph.ts';
+import { inputsOf, nameOf } from './graph.ts';
 import { createInterner } from './intern.ts';
 import { mapOperands, rewrite } from './rewrite.ts';
+import { inputNamesOf, reduces, reductionsOf } from './search.ts';
 import { simplify } from './simplify.ts';
 
 export const G = input('g');
@@ -35,23 +36,7 @@ export interface Derivatives {
   of(map: MapNode): MapBackward;
 }
 
-export function inputNamesOf(e: Expr, found = new Set<string>(), seen = new Set<Expr>()): Set<string> {
-  if (seen.has(e)) return found;
-  seen.add(e);
-  if (e.op === 'input') found.add(e.name);
-  for (const o of operands(e)) inputNamesOf(o, found, seen);
-  return found;
-}
-
 export const isTrained = (p: Parameter): boolean => p.role !== 'statistic';
-
-function reductionsOf(e: Expr, found = new Set<Expr>(), seen = new Set<Expr>()): Set<Expr> {
-  if (seen.has(e)) return found;
-  seen.add(e);
-  for (const o of operands(e)) reductionsOf(o, found, seen);
-  if (e.op === 'reduce') found.add(e);
-  return found;
-}
 
 const withoutStops = (e: Expr): Expr => rewrite(e, (node) => (node.op === 'stop' ? node.a : node));
 
@@ -111,8 +96,9 @@ function differentiate(map: MapNode, needsGradient: (n: GraphNode) => boolean): 
   const toward = (name: string): Expr => simplify(remembered(settled(vjp(map.formula, name, G))));
   const toInputs = new Map(inputs.map((x) => [x, toward(nameOf(x))]));
   const toParameters = new Map(trained.map((p) => [p, toward(p.name)]));
-  const names = new Set<string>();
-  for (const e of [...toInputs.values(), ...toParameters.values()]) inputNamesOf(e, names);
+  const names = new Set(
+    [...toInputs.values(), ...toParameters.values()].flatMap((e) => [...inputNamesOf(e)]),
+  );
   return {
     toInputs,
     toParameters,

@@ -1,6 +1,6 @@
 /** Kernels of the way forward: each node's value, with elementwise maps fused into the matrix product before them. */
 import type { Memo } from './derivatives.ts';
-import { inputNamesOf, isElementwise } from './derivatives.ts';
+import { isElementwise } from './derivatives.ts';
 import type { Expr } from './expr.ts';
 import { constant, div, gt, input, ne, select } from './expr.ts';
 import type { AffineNode, ConcatNode, GraphNode, MapNode, PadNode, PoolNode } from './graph.ts';
@@ -11,6 +11,7 @@ import { lower } from './lower.ts';
 import type { Network } from './network.ts';
 import { ACC, formulaSources, full, gemmStores, rowsOf, storeTo } from './network.ts';
 import { substitute } from './rewrite.ts';
+import { inputNamesOf } from './search.ts';
 import { tapSteps, windowView } from './windows.ts';
 
 /** What the way back wants stored besides the values that are stored anyway. */

@@ -4,9 +4,11 @@
  * acyclic graph can be written; a node is made from nodes that exist already, so creation order is topological.
  */
 import type { Expr } from './expr.ts';
-import { add, input, operands } from './expr.ts';
+import { add, input } from './expr.ts';
 import type { Grid } from './kernels.ts';
 import { substitute } from './rewrite.ts';
+import type { WindowShape } from './windows.ts';
+import { windowPositions } from './windows.ts';
 
 export interface Node {
   readonly id: number;
@@ -47,13 +49,6 @@ export interface Combination {
   readonly kept?: readonly Expr[];
   /** Streams of random numbers that the training formula draws from; see lane-random.ts. */
   readonly random?: readonly string[];
-}
-
-/** Windows over an image: where each begins, and its taps. */
-export interface WindowShape {
-  readonly kernel: Grid;
-  readonly stride: Grid;
-  readonly dilation: Grid;
 }
 
 export interface GraphBuilder {
@@ -145,19 +140,6 @@ export function inputsOf(n: GraphNode): readonly GraphNode[] {
 
 /** The name under which map formulas read a node. */
 export const nameOf = (n: Node): string => `n${n.id}`;
-
-export function reduces(e: Expr, seen = new Set<Expr>()): boolean {
-  if (seen.has(e)) return false;
-  seen.add(e);
-  return e.op === 'reduce' || operands(e).some((o) => reduces(o, seen));
-}
-
-/** Positions of windows along each side: ⌊(size − dilation·(kernel − 1) − 1) / stride⌋ + 1, below 1 if none fits. */
-export function windowPositions(image: Grid, { kernel, stride, dilation }: WindowShape): Grid {
-  const along = (side: keyof Grid): number =>
-    Math.floor((image[side] - dilation[side] * (kernel[side] - 1) - 1) / stride[side]) + 1;
-  return { height: along('height'), width: along('width') };
-}
 
 const X = input('x');
 const Y = input('y');

@@ -11,6 +11,7 @@ import { createInterner } from './intern.ts';
 import type { Binding, BufferId, Dim, Grid, MapKernel, Source, Store } from './kernels.ts';
 import { expandCalls } from './math.ts';
 import { mapOperands, rewrite } from './rewrite.ts';
+import { contains } from './search.ts';
 import { simplify } from './simplify.ts';
 
 export interface Output {
@@ -181,7 +182,7 @@ export function lower(at: Lowering, buffers: BufferTable): MapKernel[] {
   /** A full-size value that another output is computed from is stored where that one is: it is computed once. */
   const sharedStage = (o: Output): number => {
     if (!fills(o) || o.expr.op === 'reduce') return ready(o);
-    const users = outputs.filter((p) => p !== o && fills(p) && contains(p.expr, o.expr));
+    const users = outputs.filter((p) => p !== o && fills(p) && computes(p.expr, o.expr));
     return Math.max(ready(o), ...users.map(ready));
   };
   const updates = (o: Output): boolean => o.target.to === 'buffer' && inPlace.has(o.target.buffer);
@@ -204,13 +205,13 @@ export function lower(at: Lowering, buffers: BufferTable): MapKernel[] {
   return finish(at, drafts, sources, inPlace);
 }
 
-/** Not behind a reduction, where it is another value's part. */
-function contains(e: Expr, part: Expr, seen = new Set<Expr>()): boolean {
-  if (e === part) return true;
-  if (seen.has(e) || e.op === 'reduce') return false;
-  seen.add(e);
-  return operands(e).some((o) => contains(o, part, seen));
-}
+/** Whether an expression has the other as a part, not behind a reduction, which is another value's. */
+const computes = (e: Expr, part: Expr): boolean =>
+  contains(
+    e,
+    (node) => node === part,
+    (node) => node.op !== 'reduce',
+  );
 
 const fixed = (d: Dim): number => {
   if (typeof d !== 'number') throw new Error('a matrix cannot have a column per row of the batch');

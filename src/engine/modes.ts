@@ -3,10 +3,11 @@
  * Nodes keep their ids, so that a value lies in the same buffer whatever the mode.
  */
 import type { Expr } from './expr.ts';
-import { input, operands } from './expr.ts';
+import { input } from './expr.ts';
 import type { GraphNode, MapNode } from './graph.ts';
-import { inputsOf, nameOf, reduces } from './graph.ts';
+import { inputsOf, nameOf } from './graph.ts';
 import { substitute } from './rewrite.ts';
+import { callsFunctions, inputNamesOf, reduces } from './search.ts';
 
 /** Nodes in topological order, and the last one. */
 export interface Net {
@@ -32,14 +33,6 @@ function rewire(n: GraphNode, replaced: ReadonlyMap<GraphNode, GraphNode>): Grap
   };
 }
 
-function inputNames(e: Expr, found = new Set<string>(), seen = new Set<Expr>()): ReadonlySet<string> {
-  if (seen.has(e)) return found;
-  seen.add(e);
-  if (e.op === 'input') found.add(e.name);
-  for (const o of operands(e)) inputNames(o, found, seen);
-  return found;
-}
-
 /** Formulas as they are at inference; those that then do nothing are gone. */
 export function inferenceOf({ nodes, output }: Net): Net {
   const replaced = new Map<GraphNode, GraphNode>();
@@ -59,7 +52,7 @@ export function inferenceOf({ nodes, output }: Net): Net {
 }
 
 function atInference(n: MapNode): MapNode {
-  const names = inputNames(n.inference);
+  const names = inputNamesOf(n.inference);
   return {
     ...n,
     inputs: n.inputs.filter((x) => names.has(nameOf(x))),
@@ -70,12 +63,6 @@ function atInference(n: MapNode): MapNode {
     random: [],
   };
 }
-
-const callsFunctions = (e: Expr, seen = new Set<Expr>()): boolean => {
-  if (seen.has(e)) return false;
-  seen.add(e);
-  return e.op === 'call' || operands(e).some((o) => callsFunctions(o, seen));
-};
 
 /**
  * An elementwise formula takes in the formulas it is computed from, where nobody else reads those: one pass over memory

@@ -5,7 +5,6 @@
 import type { BufferTable } from './buffers.ts';
 import type { Derivatives, Memo } from './derivatives.ts';
 import { createDerivatives } from './derivatives.ts';
-import type { Expr } from './expr.ts';
 import { extentOf, input } from './expr.ts';
 import type { GraphNode, MapNode, Node, Parameter } from './graph.ts';
 import { inputsOf, nameOf } from './graph.ts';
@@ -109,5 +108,3 @@ export function gemmStores(
   const known = new Map([...Object.entries(sources), ['acc', full(-1)] as const]);
   return { stores: expanded, bindings: bindingsOf(expanded, known).filter((b) => b.name !== 'acc') };
 }
-
-export const isIdentity = (e: Expr): boolean => e.op === 'input';

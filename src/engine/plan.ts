@@ -1,59 +1,30 @@
 /** From a run's spec and the shape of its data to a frozen Plan: every buffer placed, every kernel call in order. */
 
-import type { Update } from './backward.ts';
 import { emitBackward, keptForBackward } from './backward.ts';
 import type { BufferTable } from './buffers.ts';
 import { createBufferTable } from './buffers.ts';
-import { createClipping } from './clipping.ts';
-import { inputNamesOf, isTrained } from './derivatives.ts';
-import { vjp } from './derive.ts';
-import type { Expr } from './expr.ts';
-import { input, rowSum } from './expr.ts';
+import { isTrained } from './derivatives.ts';
 import { emitForward, KEEP_NOTHING } from './forward.ts';
 import type { Graph, GraphNode, Node, Parameter } from './graph.ts';
 import { createGraph, inputsOf, reachable } from './graph.ts';
-import type { BufferId, Dim, Kernel, ParameterInfo, Plan, Program, Source } from './kernels.ts';
+import type { BufferId, Dim, Kernel, ParameterInfo, Plan, Program } from './kernels.ts';
 import { rowsPerSample, VIRTUAL_LANES } from './kernels.ts';
-import { activations } from './kinds/activations/registry.ts';
 import type { LossKind } from './kinds/kind.ts';
 import { layers } from './kinds/layers/registry.ts';
 import { losses } from './kinds/losses/registry.ts';
-import { metrics } from './kinds/metrics/registry.ts';
 import { optimizers } from './kinds/optimizers/registry.ts';
 import { keyNames } from './lane-random.ts';
-import type { LayerSpec } from './layer-graph.ts';
 import { layerShapesOf } from './layer-graph.ts';
-import type { Output } from './lower.ts';
-import { lower } from './lower.ts';
 import { inferenceOf, mergeMaps } from './modes.ts';
-import type { Placement } from './network.ts';
-import { createNetwork, createPlacement, full, storeTo } from './network.ts';
-import type { RegularizationSpec } from './regularization.ts';
-import { penalized } from './regularization.ts';
+import { createNetwork, createPlacement } from './network.ts';
+import type { PlanShape, PlanSpec } from './plan-spec.ts';
+import { createScores, INVERSE_ROWS } from './scores.ts';
+import { inputNamesOf } from './search.ts';
+import { createUpdate } from './update.ts';
 
-/** A kind's part of the spec: its name and whatever its schema says. */
-type KindSpec = { readonly kind: string; readonly [field: string]: unknown };
+export type { PlanShape, PlanSpec } from './plan-spec.ts';
 
-/** What of a run's spec decides the plan. */
-export interface PlanSpec {
-  readonly model: { readonly layers: readonly LayerSpec[] };
-  readonly loss: KindSpec;
-  readonly optimizer: KindSpec;
-  readonly regularization?: RegularizationSpec | undefined;
-  readonly training: { readonly batchSize: number; readonly gradientClipping?: KindSpec | undefined };
-  readonly metrics: readonly string[];
-}
-
-export interface PlanShape {
-  readonly features: number;
-  /** Columns of the target matrix. */
-  readonly targets: number;
-}
-
-const INVERSE_ROWS = 'inverseRows';
 const ROWS = 'rows';
-const Z = input('z');
-const T = input('t');
 
 /**
  * `train` reads `inverseRows` (1 / rows of the step), the optimiser's scalars, `rows` where a formula counts them, and
@@ -190,117 +161,6 @@ function placeParameters(spec: PlanSpec, graph: Graph, buffers: BufferTable): Pa
     fanOut: p.fanOut,
     initializer: structuredClone(p.initializer),
   }));
-}
-
-function createUpdate(
-  spec: PlanSpec,
-  parameter: (p: Parameter) => ParameterInfo,
-  buffers: BufferTable,
-): Update {
-  const optimizer = optimizers.get(spec.optimizer.kind);
-  const slotNames = optimizer.slots(spec.optimizer);
-  const extentOfParameter = (p: Parameter) => (p.shape.length > 1 ? 'full' : 'col');
-  const { gradientClipping } = spec.training;
-  const clipping = gradientClipping === undefined ? null : createClipping(gradientClipping, buffers);
-  const target = (buffer: BufferId | undefined, what: string) => {
-    if (buffer === undefined) throw new Error(`${spec.optimizer.kind}: no slot ${what}`);
-    return storeTo(buffer);
-  };
-  return {
-    together: clipping?.kernels ?? null,
-    outputs: (p, gradient) => {
-      const extent = extentOfParameter(p);
-      const { buffer, slots } = parameter(p);
-      const own = input('parameter', extent);
-      const clipped = clipping === null ? gradient : clipping.clipped(gradient);
-      const next = optimizer.update(
-        {
-          parameter: own,
-          gradient: penalized(spec.regularization, p.role, own, clipped),
-          slots: Object.fromEntries(slotNames.map((s) => [s, input(`slot.${s}`, extent)])),
-          scalars: Object.fromEntries(optimizer.scalarNames.map((s) => [s, input(`step.${s}`, 'scalar')])),
-        },
-        spec.optimizer,
-      );
-      const slotOutputs = Object.entries(next.slots).map(([s, expr]) => ({
-        expr,
-        target: target(slots[s], s),
-      }));
-      return [{ expr: next.parameter, target: storeTo(buffer) }, ...slotOutputs];
-    },
-    sources: (p) => {
-      const { buffer, slots } = parameter(p);
-      const seen = (id: BufferId): Source => ({ from: 'buffer', buffer: id, extent: extentOfParameter(p) });
-      return {
-        ...clipping?.sources,
-        parameter: seen(buffer),
-        ...Object.fromEntries(Object.entries(slots).map(([s, id]) => [`slot.${s}`, seen(id)])),
-        ...Object.fromEntries(
-          optimizer.scalarNames.map((s, i) => [`step.${s}`, { from: 'stepInput', slot: i + 1 } as const]),
-        ),
-      };
-    },
-  };
-}
-
-/** Loss, metrics and prediction, all from the network's last value before the link. */
-function createScores(
-  spec: PlanSpec,
-  shape: PlanShape,
-  loss: LossKind,
-  { buffers }: Placement,
-  columns: number,
-) {
-  const y: Expr = loss.link === null ? Z : activations.get(loss.link).formula(Z, { kind: loss.link });
-  const rowLoss = loss.formula(Z, T, spec.loss, columns);
-  const scores = [
-    { name: 'loss', expr: rowLoss },
-    ...spec.metrics.map((name) => ({ name, expr: metrics.get(name).formula(y, T, columns) })),
-  ];
-  const targets = buffers.matrix('targets', 'batch', shape.targets);
-  const rows = scores.map((s) => buffers.vector(`rows.${s.name}`, 'batch'));
-
-  const sums = lower(
-    {
-      label: 'sum scores',
-      rows: 1,
-      columns: 'batch',
-      sources: Object.fromEntries(
-        rows.map((buffer, i) => [`score${i}`, { from: 'buffer', buffer, extent: 'col' } as const]),
-      ),
-      outputs: rows.map((_, i) => ({
-        expr: rowSum(input(`score${i}`, 'col')),
-        target: { to: 'stepOutput', slot: i } as const,
-      })),
-    },
-    buffers,
-  );
-
-  /** With a buffer for it, the gradient of the mean loss is computed in the same kernels. */
-  const kernels = (z: BufferId, cotangent: BufferId | null): Kernel[] => {
-    const wanted: Output[] = scores.map((s, i) => ({ expr: s.expr, target: storeTo(rows[i] ?? -1) }));
-    if (cotangent !== null) {
-      wanted.push({ expr: vjp(rowLoss, 'z', input(INVERSE_ROWS, 'scalar')), target: storeTo(cotangent) });
-    }
-    const sources = { z: full(z), t: full(targets), [INVERSE_ROWS]: { from: 'stepInput', slot: 0 } as const };
-    return [
-      { kind: 'gather', label: 'gather targets', table: 'targets', columns: shape.targets, out: targets },
-      ...lower({ label: spec.loss.kind, rows: 'batch', columns, sources, outputs: wanted }, buffers),
-      ...sums,
-    ];
-  };
-  const prediction = (z: BufferId, target: BufferId): Kernel[] =>
-    lower(
-      {
-        label: 'prediction',
-        rows: 'batch',
-        columns,
-        sources: { z: full(z) },
-        outputs: [{ expr: y, target: storeTo(target) }],
-      },
-      buffers,
-    );
-  return { kernels, prediction };
 }
 
 const count = (shape: readonly number[]): number => shape.reduce((product, n) => product * n, 1);

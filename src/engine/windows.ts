@@ -3,11 +3,23 @@
  * windows an element lies in. With a stride s the elements fall into s × s classes (phases); those of one phase lie in
  * the same windows, counted from their own place, so that each phase is one kernel without a condition in it.
  */
-import type { WindowShape } from './graph.ts';
 import type { Grid, View } from './kernels.ts';
 
-const SIDES = ['height', 'width'] as const;
-type Side = (typeof SIDES)[number];
+/** Windows over an image: where each begins, and its taps. */
+export interface WindowShape {
+  readonly kernel: Grid;
+  readonly stride: Grid;
+  readonly dilation: Grid;
+}
+
+type Side = keyof Grid;
+
+/** Positions of windows along each side: ⌊(size − dilation·(kernel − 1) − 1) / stride⌋ + 1, below 1 if none fits. */
+export function windowPositions(image: Grid, { kernel, stride, dilation }: WindowShape): Grid {
+  const along = (side: keyof Grid): number =>
+    Math.floor((image[side] - dilation[side] * (kernel[side] - 1) - 1) / stride[side]) + 1;
+  return { height: along('height'), width: along('width') };
+}
 
 /** Where a window of the output at (y, x) begins in an image of the given width. */
 export const windowView = (width: number, { stride }: WindowShape): View => ({

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { Update } from '../../../src/engine/backward.ts';
 import { emitBackward, keptForBackward } from '../../../src/engine/backward.ts';
 import { createBufferTable } from '../../../src/engine/buffers.ts';
 import { input, mul, rowMax, sub, tanh } from '../../../src/engine/expr.ts';
 import { emitForward } from '../../../src/engine/forward.ts';
+import type { Update } from '../../../src/engine/gradients.ts';
 import type { Graph, Node } from '../../../src/engine/graph.ts';
 import { createGraph, reachable } from '../../../src/engine/graph.ts';
 import type { BufferId, Plan } from '../../../src/engine/kernels.ts';

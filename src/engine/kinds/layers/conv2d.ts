@@ -3,9 +3,9 @@
  * width], b of shape [channels out]; output side ⌊(side + 2·padding − dilation·(kernel − 1) − 1)/stride⌋ + 1.
  */
 import { z } from 'zod';
-import type { WindowShape } from '../../graph.ts';
-import { windowPositions } from '../../graph.ts';
 import type { Grid } from '../../kernels.ts';
+import type { WindowShape } from '../../windows.ts';
+import { windowPositions } from '../../windows.ts';
 import { initializers } from '../initializers/registry.ts';
 import type { LayerKind, LayerShape, Misfit } from '../kind.ts';
 import { activate, defaultWeights } from './activate.ts';

@@ -1,7 +1,7 @@
 /** What the two kinds of pools have in common. */
 import { z } from 'zod';
-import type { WindowShape } from '../../graph.ts';
 import type { Grid } from '../../kernels.ts';
+import type { WindowShape } from '../../windows.ts';
 import type { LayerShape, Misfit } from '../kind.ts';
 import { windowedImage } from './conv2d.ts';
 import { gridOf, oneInput, only, paddings, sizes } from './fields.ts';
