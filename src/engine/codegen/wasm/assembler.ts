@@ -1,9 +1,19 @@
 /**
- * Encodes WebAssembly modules (binary format 1, with fixed-width SIMD): an imported memory, mutable i32 globals,
+ * Encodes WebAssembly modules (binary format 1, with fixed-width SIMD and threads): an imported, shared memory, mutable i32 globals,
  * functions of i32 parameters without results. Nothing is checked here: the engine that compiles the module does that.
  */
-import type { MemoryOp, PlainOp } from './opcodes.ts';
-import { isSimd, memoryOps, plainOps, SIMD_PREFIX, simdNumber, structure } from './opcodes.ts';
+import type { AtomicOp, MemoryOp, PlainOp } from './opcodes.ts';
+import {
+  ATOMIC_PREFIX,
+  atomicOps,
+  isSimd,
+  memoryOps,
+  plainOps,
+  SIMD_PREFIX,
+  simdNumber,
+  structure,
+} from './opcodes.ts';
+import { PAGES_MAX } from './runtime.ts';
 
 export type ValueType = 'i32' | 'v128';
 export type Local = number & { readonly local: unique symbol };
@@ -20,11 +30,14 @@ export interface Code {
   tee(local: Local): void;
   getGlobal(global: Global): void;
   setGlobal(global: Global): void;
-  /** Constants: a signed or unsigned 32-bit number; four 32-bit lanes as bits. */
+  /** Constants: a signed or unsigned 32-bit number; a whole number; four 32-bit lanes as bits. */
   i32(value: number): void;
+  i64(value: number): void;
   v128(lanes: readonly [number, number, number, number]): void;
   op(name: PlainOp): void;
   memory(name: MemoryOp, offset: number): void;
+  /** The same for a word that threads share; its address is a multiple of 4. */
+  atomic(name: AtomicOp, offset: number): void;
   /** Lanes 0–3 come from the first operand, 4–7 from the second. */
   shuffle(lanes: readonly [number, number, number, number]): void;
   /** f32 lane 0. */
@@ -61,6 +74,15 @@ function signed(out: Bytes, value: number): void {
     rest >>= 7;
   }
   out.push(rest & 0x7f);
+}
+
+function signedWide(out: Bytes, value: bigint): void {
+  let rest = BigInt.asIntN(64, value);
+  while (rest < -0x40n || rest >= 0x40n) {
+    out.push(Number(rest & 0x7fn) | 0x80);
+    rest >>= 7n;
+  }
+  out.push(Number(rest & 0x7fn));
 }
 
 /** Appends without spreading: bodies are too long for an argument list. */
@@ -113,6 +135,10 @@ function createCode(parameterCount: number): { code: Code; encode(): Bytes } {
       body.push(structure.i32Const);
       signed(body, value);
     },
+    i64: (value) => {
+      body.push(structure.i64Const);
+      signedWide(body, BigInt(value));
+    },
     v128: (lanes) => {
       opcode(body, structure.v128Const);
       for (const lane of lanes)
@@ -122,6 +148,12 @@ function createCode(parameterCount: number): { code: Code; encode(): Bytes } {
     memory: (name, offset) => {
       opcode(body, memoryOps[name]);
       // Alignment is a hint (2^2 bytes always holds).
+      unsigned(body, 2);
+      unsigned(body, offset);
+    },
+    atomic: (name, offset) => {
+      body.push(ATOMIC_PREFIX);
+      unsigned(body, atomicOps[name]);
       unsigned(body, 2);
       unsigned(body, offset);
     },
@@ -155,6 +187,8 @@ const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 const FUNCTION_TYPE = 0x60;
 const MEMORY_KIND = 0x02;
 const FUNCTION_KIND = 0x00;
+
+const SHARED_WITH_MAXIMUM = 0x03;
 
 /** A module whose memory is imported as `env.memory` and is at least `pagesMin` pages of 64 KiB. */
 export function createModule(pagesMin: number): ModuleBuilder {
@@ -192,8 +226,9 @@ export function createModule(pagesMin: number): ModuleBuilder {
       section(out, SECTION.import, 1, (c) => {
         named(c, 'env');
         named(c, 'memory');
-        c.push(MEMORY_KIND, 0);
+        c.push(MEMORY_KIND, SHARED_WITH_MAXIMUM);
         unsigned(c, pagesMin);
+        unsigned(c, PAGES_MAX);
       });
       section(out, SECTION.function, functions.length, (c) => {
         for (const f of functions) unsigned(c, arities.indexOf(f.parameterCount));

@@ -1,46 +1,74 @@
 /**
- * Runs a plan as WebAssembly. One memory holds, one after another: the plan's arena and scratch, the resident tables,
- * and the tables of the current call. Compiled code checks nothing, so everything is checked here first.
+ * Runs a plan as WebAssembly: in the memory of its dataset's tables, in a slot that holds the plan's buffers, the code's
+ * constants, the threads' scratch and barrier, and the tables of the current call. Compiled code checks nothing, so
+ * everything is checked here first.
  */
-import type { BufferInfo, CreateExecutor, Executor, Plan, Program, ResidentData } from '../../kernels.ts';
+import type { Crew } from '../../crew.ts';
+import type { BufferInfo, CreateExecutor, Executor, Plan, Program } from '../../kernels.ts';
 import { rowsPerSample } from '../../kernels.ts';
 import { checkBatch, checkData } from '../batch.ts';
-import type { ProgramArguments, ProgramFunction } from './module.ts';
-import { emitModule, PROGRAM_ARGUMENTS } from './module.ts';
-import type { WasmMemory } from './runtime.ts';
-import { Instance, Memory, Module } from './runtime.ts';
+import { failSync, resetSync, SYNC_BYTES } from './barrier.ts';
+import type { CallArguments, ProgramFunction } from './module.ts';
+import { CALL_ARGUMENTS } from './module.ts';
+import type { CompiledPlan, ModuleCache } from './modules.ts';
+import { Instance } from './runtime.ts';
+import type { WasmSeat } from './seat.ts';
+import type { ResidentTables } from './tables.ts';
+import { tablesOf } from './tables.ts';
 
-const PAGE_BYTES = 65536;
-const PAGES_MAX = 65536;
 const ALIGNMENT = 64;
 const FLOAT_BYTES = 4;
 
-/** Throws RangeError where plan and data do not fit into 4 GiB. */
-export const createWasm: CreateExecutor = (plan, data, stepsMax) =>
-  createWasmIn((pages) => new Memory({ initial: pages, maximum: pages }), plan, data, stepsMax);
+/**
+ * Executors share the tables of data that loadTables returned; other data gets a memory of its own. They throw
+ * RangeError where plan and data do not fit into 4 GiB.
+ */
+export function createWasmBackend(modules: ModuleCache): CreateExecutor {
+  return (plan, data, stepsMax, crew) => {
+    checkData(plan, data);
+    const compiled = modules.of(plan);
+    const { byteLength } = placeRegions(plan, stepsMax, compiled, crew?.threads ?? 1);
+    return createWasmIn(tablesOf(data, byteLength), compiled, plan, stepsMax, crew);
+  };
+}
 
-/** The same in a memory of the caller's making, with at least the given number of pages; padding is left as it is. */
+/** The same in given tables, with a plan that is compiled. */
 export function createWasmIn(
-  allocate: (pages: number) => WasmMemory,
+  tables: ResidentTables,
+  compiled: CompiledPlan,
   plan: Plan,
-  data: ResidentData,
   stepsMax: number,
+  crew?: Crew,
 ): Executor {
-  checkData(plan, data);
-  const { bytes, tables, scratchBytes } = emitModule(plan);
-  const regions = placeTables(plan, data, stepsMax, { tables: tables.length, scratchBytes });
-  const pages = Math.max(1, Math.ceil(regions.end / PAGE_BYTES));
-  if (pages > PAGES_MAX) throw new RangeError(`${regions.end} bytes of memory wanted, at most 4 GiB`);
-  const memory = allocate(pages);
-  const instance = new Instance(new Module(bytes), { env: { memory } });
+  checkData(plan, tables.data);
+  const threads = crew?.threads ?? 1;
+  const { memory, features, targets } = tables;
+  const regions = placeRegions(plan, stepsMax, compiled, threads);
+  const slot = tables.take(regions.byteLength);
   const floats = new Float32Array(memory.buffer);
   const ints = new Int32Array(memory.buffer);
-  floats.set(data.features, regions.features / FLOAT_BYTES);
-  floats.set(data.targets, regions.targets / FLOAT_BYTES);
-  ints.set(tables, plan.arenaBytes / FLOAT_BYTES);
+  const at = (region: number): number => slot.address + region;
+  const word = (region: number): number => at(region) / FLOAT_BYTES;
+  ints.set(compiled.tables, word(regions.arena + plan.arenaBytes));
   for (const b of plan.buffers) {
-    if (b.fill !== 0) eachRun(plan, b, (at, _, count) => floats.fill(b.fill, at, at + count));
+    if (b.fill !== 0)
+      eachRun(plan, b, (from, _, count) => floats.fill(b.fill, word(from), word(from) + count));
   }
+  const { exports } = new Instance(compiled.module, { env: { memory } });
+  const fixed: Omit<CallArguments, 'steps'> = {
+    sync: at(regions.sync),
+    arena: at(regions.arena),
+    scratch: at(regions.scratch),
+    indices: at(regions.indices),
+    rows: at(regions.rows),
+    inputs: at(regions.inputs),
+    outputs: at(regions.outputs),
+    features,
+    targets,
+  };
+  const seat: WasmSeat = { backend: 'wasm', module: compiled.module, memory, sync: fixed.sync };
+  crew?.attach(seat);
+  let disposed = false;
 
   const bufferOf = (id: number): BufferInfo => {
     const found = plan.buffers[id];
@@ -51,24 +79,39 @@ export function createWasmIn(
   return {
     backend: 'wasm',
     run(program, batch) {
-      checkBatch(plan, program, batch, { rows: data.rows, stepsMax });
+      checkBatch(plan, program, batch, { rows: tables.rows, stepsMax });
       const steps = batch.rows.length;
-      ints.set(batch.indices, regions.indices / FLOAT_BYTES);
-      ints.set(batch.rows, regions.rows / FLOAT_BYTES);
-      floats.set(batch.inputs, regions.inputs / FLOAT_BYTES);
-      const run = instance.exports[program] as ProgramFunction;
-      const first = regions.outputs / FLOAT_BYTES;
+      ints.set(batch.indices, fixed.indices / FLOAT_BYTES);
+      ints.set(batch.rows, fixed.rows / FLOAT_BYTES);
+      floats.set(batch.inputs, fixed.inputs / FLOAT_BYTES);
+      const first = fixed.outputs / FLOAT_BYTES;
       const end = first + steps * plan.programs[program].outputs.length;
       floats.fill(0, first, end);
-      const given: ProgramArguments = { thread: 0, threads: 1, steps, arena: 0, ...regions };
-      run(...PROGRAM_ARGUMENTS.map((name) => given[name]));
+      const given: CallArguments = { ...fixed, steps };
+      const call = CALL_ARGUMENTS.map((name) => given[name]);
+      const run = exports[program] as ProgramFunction;
+      if (crew === undefined) run(0, 1, ...call);
+      else {
+        resetSync(ints, fixed.sync);
+        crew.begin(program, call);
+        try {
+          run(0, threads, ...call);
+        } catch (error) {
+          failSync(ints, fixed.sync);
+          crew.finish();
+          throw error;
+        }
+        crew.finish();
+      }
       return floats.slice(first, end);
     },
     read(id) {
       const b = bufferOf(id);
       const { rows, columns } = logicalShape(plan, b);
       const out = new Float32Array(rows * columns);
-      eachRun(plan, b, (at, from, count) => out.set(floats.subarray(at, at + count), from));
+      eachRun(plan, b, (bytes, from, count) =>
+        out.set(floats.subarray(word(bytes), word(bytes) + count), from),
+      );
       return out;
     },
     write(id, values) {
@@ -77,10 +120,14 @@ export function createWasmIn(
       if (values.length !== rows * columns) {
         throw new RangeError(`${values.length} values for a buffer of ${rows * columns}`);
       }
-      eachRun(plan, b, (at, from, count) => floats.set(values.subarray(from, from + count), at));
+      eachRun(plan, b, (bytes, from, count) => floats.set(values.subarray(from, from + count), word(bytes)));
     },
-    // The memory goes with the executor.
-    dispose() {},
+    dispose() {
+      if (disposed) return;
+      disposed = true;
+      crew?.detach();
+      slot.release();
+    },
   };
 }
 
@@ -89,40 +136,39 @@ const logicalShape = (plan: Plan, b: BufferInfo): { rows: number; columns: numbe
   columns: typeof b.columns === 'number' ? b.columns : plan.batchSize * (rowsPerSample(b.columns) ?? 1),
 });
 
-/** Contiguous runs of a buffer: where each lies in memory and in row-major order, in floats, and how long it is. */
-function eachRun(plan: Plan, b: BufferInfo, visit: (at: number, from: number, count: number) => void): void {
+/** Contiguous runs of a buffer: where each lies in the arena, in bytes, and in row-major order, and its length. */
+function eachRun(
+  plan: Plan,
+  b: BufferInfo,
+  visit: (bytes: number, from: number, count: number) => void,
+): void {
   const { rows, columns } = logicalShape(plan, b);
-  const base = b.offset / FLOAT_BYTES;
   // A vector is one run, whatever the panel.
   const width = b.kind === 'vector' ? Math.max(columns, 1) : plan.panel;
   for (let first = 0; first < columns; first += width) {
-    const panelStart = base + (first / width) * rows * width;
+    const panelStart = b.offset + (first / width) * rows * width * FLOAT_BYTES;
     const count = Math.min(width, columns - first);
-    for (let r = 0; r < rows; r++) visit(panelStart + r * width, r * columns + first, count);
+    for (let r = 0; r < rows; r++) visit(panelStart + r * width * FLOAT_BYTES, r * columns + first, count);
   }
 }
 
-function placeTables(
-  plan: Plan,
-  data: ResidentData,
-  stepsMax: number,
-  own: { readonly tables: number; readonly scratchBytes: number },
-) {
-  let end = plan.arenaBytes + own.tables * FLOAT_BYTES;
-  const place = (count: number): number => {
+/** The parts of an executor's slot, in bytes from its start. The arena comes first. */
+function placeRegions(plan: Plan, stepsMax: number, compiled: CompiledPlan, threads: number) {
+  let end = 0;
+  const place = (bytes: number): number => {
     const at = Math.ceil(end / ALIGNMENT) * ALIGNMENT;
-    end = at + count * FLOAT_BYTES;
+    end = at + bytes;
     return at;
   };
   const widest = (of: (p: Program) => number): number => Math.max(...Object.values(plan.programs).map(of));
-  const tables = {
-    scratch: place(own.scratchBytes / FLOAT_BYTES),
-    features: place(data.features.length),
-    targets: place(data.targets.length),
-    indices: place(stepsMax * plan.batchSize),
-    rows: place(stepsMax),
-    inputs: place(stepsMax * widest((p) => p.inputs.length)),
-    outputs: place(stepsMax * widest((p) => p.outputs.length)),
+  const regions = {
+    arena: place(plan.arenaBytes + compiled.tables.length * FLOAT_BYTES),
+    scratch: place(compiled.scratchBytes * threads),
+    sync: place(SYNC_BYTES),
+    indices: place(stepsMax * plan.batchSize * FLOAT_BYTES),
+    rows: place(stepsMax * FLOAT_BYTES),
+    inputs: place(stepsMax * widest((p) => p.inputs.length) * FLOAT_BYTES),
+    outputs: place(stepsMax * widest((p) => p.outputs.length) * FLOAT_BYTES),
   };
-  return { ...tables, end };
+  return { ...regions, byteLength: end };
 }

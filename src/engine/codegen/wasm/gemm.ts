@@ -6,8 +6,8 @@
  * of columns at a time. Windows of images are read as they lie, line by line: a tile does not go round a line's end.
  */
 import type { GemmKernel, View } from '../../kernels.ts';
-import { linearize } from '../../linearize.ts';
 import type { Code, Func, Local } from './assembler.ts';
+import { laneProgramOf } from './lane-program.ts';
 import { advance, countUp, repeat } from './loops.ts';
 import { emitPack } from './pack.ts';
 import type { Domain, Steps } from './pointers.ts';
@@ -79,7 +79,7 @@ function gemmOf(target: Target, kernel: GemmKernel): Gemm {
   const { windows, aTransposed } = kernel;
   if (aTransposed && kernel.bTransposed) throw new Error(`${kernel.label}: both operands are transposed`);
   const a = bufferOf(target, kernel.a);
-  const program = linearize(kernel.stores.map((s) => s.expr));
+  const program = laneProgramOf(kernel);
   const domain = domainOf(kernel);
   const down: Domain = { rows: kernel.k, grid: aTransposed ? windows?.grid : undefined };
   // Four neighbouring rows of a transposed A lie in one panel, unless a tap ends between them.

@@ -5,10 +5,10 @@
 import type { MapKernel } from '../../kernels.ts';
 import { VIRTUAL_LANES } from '../../kernels.ts';
 import type { LaneProgram } from '../../linearize.ts';
-import { linearize } from '../../linearize.ts';
 import type { Code, Func, Local } from './assembler.ts';
 import type { LaneEmitter, Leaves } from './expressions.ts';
 import { createLaneEmitter } from './expressions.ts';
+import { laneProgramOf } from './lane-program.ts';
 import { advance, countUp, repeat } from './loops.ts';
 import type { Domain, Place, Pointers } from './pointers.ts';
 import { collectPointers } from './pointers.ts';
@@ -37,7 +37,7 @@ export function emitMap(target: Target, kernel: MapKernel): Func {
   return target.module.func(2, (code) => {
     const [from, to] = code.parameters;
     if (from === undefined || to === undefined) throw new Error('a kernel takes a range');
-    const program = linearize(kernel.stores.map((s) => s.expr));
+    const program = laneProgramOf(kernel);
     const domain: Domain = { rows: kernel.rows, grid: kernel.grid };
     const at: MapCode = {
       target,

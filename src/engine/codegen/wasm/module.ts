@@ -5,23 +5,24 @@
  */
 import type { Kernel, Plan, Program } from '../../kernels.ts';
 import { schedule } from '../../schedule.ts';
-import type { Func, Local } from './assembler.ts';
+import type { Code, Func, Local } from './assembler.ts';
 import { createModule } from './assembler.ts';
+import { emitBarrier } from './barrier.ts';
 import { emitGather } from './gather.ts';
 import { emitGemm } from './gemm.ts';
 import { advance, countUp } from './loops.ts';
 import { emitMap } from './map.ts';
 import { emitMove } from './move.ts';
 import { packBytes } from './pack.ts';
+import type { ThreadLocals } from './share.ts';
 import { emitShare } from './share.ts';
 import type { StepGlobals, Target } from './target.ts';
 import { FLOAT_BYTES } from './target.ts';
 
-/** Arguments of an exported program, in order: which thread of how many, the number of steps, and addresses. */
-export const PROGRAM_ARGUMENTS = [
-  'thread',
-  'threads',
+/** Arguments of an exported program, in order: which thread of how many, then what all threads are told alike. */
+export const CALL_ARGUMENTS = [
   'steps',
+  'sync',
   'arena',
   'scratch',
   'indices',
@@ -31,8 +32,10 @@ export const PROGRAM_ARGUMENTS = [
   'features',
   'targets',
 ] as const;
-export type ProgramFunction = (...args: number[]) => void;
-export type ProgramArguments = Readonly<Record<(typeof PROGRAM_ARGUMENTS)[number], number>>;
+const PROGRAM_ARGUMENTS = ['thread', 'threads', ...CALL_ARGUMENTS] as const;
+/** The number of steps, and addresses; `scratch` is that of all threads, one after another. */
+export type CallArguments = Readonly<Record<(typeof CALL_ARGUMENTS)[number], number>>;
+export type ProgramFunction = (thread: number, threads: number, ...call: readonly number[]) => void;
 
 export interface PlanModule {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -54,6 +57,8 @@ export function emitModule(plan: Plan): PlanModule {
     outputs: global(),
     features: global(),
     targets: global(),
+    sync: global(),
+    threads: global(),
   };
   const tables: number[] = [];
   const table = (values: readonly number[]): number => {
@@ -69,9 +74,12 @@ export function emitModule(plan: Plan): PlanModule {
     return known;
   };
   const programs = Object.entries(plan.programs);
-  for (const [name, program] of programs) emitProgram(target, name, program, emitKernel);
   const products = programs.flatMap(([, p]) => p.kernels).filter((k) => k.kind === 'gemm');
   const scratchBytes = Math.max(0, ...products.map((k) => packBytes(k, plan)));
+  const barrier = emitBarrier(module, step);
+  for (const [name, program] of programs) {
+    emitProgram(target, { name, program, scratchBytes, barrier, emitKernel });
+  }
   return { bytes: module.encode(), tables, scratchBytes };
 }
 
@@ -92,48 +100,64 @@ function emit(target: Target, kernel: Kernel): Func {
 
 function emitProgram(
   target: Target,
-  name: string,
-  program: Program,
-  emitKernel: (kernel: Kernel) => Func,
+  at: {
+    readonly name: string;
+    readonly program: Program;
+    readonly scratchBytes: number;
+    readonly barrier: Func;
+    readonly emitKernel: (kernel: Kernel) => Func;
+  },
 ): void {
-  const { step } = target;
-  const turns = schedule(program.kernels).map((t) => ({ ...t, func: emitKernel(t.kernel) }));
-  target.module.func(
-    PROGRAM_ARGUMENTS.length,
-    (code) => {
-      const at = (wanted: (typeof PROGRAM_ARGUMENTS)[number]): Local => {
-        const local = code.parameters[PROGRAM_ARGUMENTS.indexOf(wanted)];
-        if (local === undefined) throw new Error(`a program takes ${wanted}`);
-        return local;
-      };
-      const keep = (wanted: Exclude<keyof StepGlobals, 'rows'>): void => {
-        code.get(at(wanted));
-        code.setGlobal(step[wanted]);
-      };
-      keep('arena');
-      keep('scratch');
-      keep('features');
-      keep('targets');
-      const seat = { thread: at('thread'), threads: at('threads') };
-      countUp(code, code.local('i32'), { from: 0, by: 1, limit: () => code.get(at('steps')) }, () => {
-        code.get(at('rows'));
-        code.memory('i32.load', 0);
-        code.setGlobal(step.rows);
-        keep('indices');
-        keep('inputs');
-        keep('outputs');
-        for (const turn of turns) emitShare(target, code, seat, turn);
-        code.get(at('indices'));
-        code.getGlobal(step.rows);
-        code.i32(FLOAT_BYTES);
-        code.op('i32.mul');
-        code.op('i32.add');
-        code.set(at('indices'));
-        advance(code, at('rows'), FLOAT_BYTES);
-        advance(code, at('inputs'), program.inputs.length * FLOAT_BYTES);
-        advance(code, at('outputs'), program.outputs.length * FLOAT_BYTES);
-      });
-    },
-    name,
-  );
+  const { step, module } = target;
+  const { program } = at;
+  const turns = schedule(program.kernels).map((t) => ({ ...t, func: at.emitKernel(t.kernel) }));
+  const body = (code: Code): void => {
+    const local = (wanted: (typeof PROGRAM_ARGUMENTS)[number]): Local => {
+      const found = code.parameters[PROGRAM_ARGUMENTS.indexOf(wanted)];
+      if (found === undefined) throw new Error(`a program takes ${wanted}`);
+      return found;
+    };
+    const keep = (wanted: Exclude<keyof StepGlobals, 'rows'>): void => {
+      code.get(local(wanted));
+      code.setGlobal(step[wanted]);
+    };
+    code.get(local('scratch'));
+    code.get(local('thread'));
+    code.i32(at.scratchBytes);
+    code.op('i32.mul');
+    code.op('i32.add');
+    code.set(local('scratch'));
+    for (const fixed of ['arena', 'scratch', 'features', 'targets', 'sync', 'threads'] as const) keep(fixed);
+    const seat = { thread: local('thread'), threads: local('threads') };
+    countUp(code, code.local('i32'), { from: 0, by: 1, limit: () => code.get(local('steps')) }, () => {
+      code.get(local('rows'));
+      code.memory('i32.load', 0);
+      code.setGlobal(step.rows);
+      for (const moving of ['indices', 'inputs', 'outputs'] as const) keep(moving);
+      for (const turn of turns) {
+        if (turn.barrier) emitMeeting(code, seat, at.barrier);
+        emitShare(target, code, seat, turn);
+      }
+      code.get(local('indices'));
+      code.getGlobal(step.rows);
+      code.i32(FLOAT_BYTES);
+      code.op('i32.mul');
+      code.op('i32.add');
+      code.set(local('indices'));
+      advance(code, local('rows'), FLOAT_BYTES);
+      advance(code, local('inputs'), program.inputs.length * FLOAT_BYTES);
+      advance(code, local('outputs'), program.outputs.length * FLOAT_BYTES);
+    });
+  };
+  module.func(PROGRAM_ARGUMENTS.length, body, at.name);
+}
+
+function emitMeeting(code: Code, { threads }: ThreadLocals, barrier: Func): void {
+  code.block(() => {
+    code.get(threads);
+    code.i32(1);
+    code.op('i32.eq');
+    code.brIf(0);
+    code.call(barrier);
+  });
 }

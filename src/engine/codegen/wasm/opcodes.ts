@@ -1,9 +1,11 @@
-/** Opcodes of the WebAssembly core and fixed-width SIMD instructions that the code generator uses. */
+/** Opcodes of the WebAssembly core, fixed-width SIMD and atomic instructions that the code generator uses. */
 
 /** Instructions without immediates; SIMD ones (above 0xff) are written as prefix 0xfd and a LEB128 number. */
 const SIMD = 0x100;
 export const plainOps = {
+  unreachable: 0x00,
   return: 0x0f,
+  drop: 0x1a,
   select: 0x1b,
   'i32.eqz': 0x45,
   'i32.eq': 0x46,
@@ -70,6 +72,17 @@ export const memoryOps = {
 } as const;
 export type MemoryOp = keyof typeof memoryOps;
 
+/** The same for words shared between threads. */
+export const atomicOps = {
+  'memory.atomic.notify': 0x00,
+  'memory.atomic.wait32': 0x01,
+  'i32.atomic.load': 0x10,
+  'i32.atomic.store': 0x17,
+  'i32.atomic.rmw.add': 0x1e,
+} as const;
+export type AtomicOp = keyof typeof atomicOps;
+export const ATOMIC_PREFIX = 0xfe;
+
 export const structure = {
   block: 0x02,
   loop: 0x03,
@@ -83,6 +96,7 @@ export const structure = {
   globalGet: 0x23,
   globalSet: 0x24,
   i32Const: 0x41,
+  i64Const: 0x42,
   v128Const: SIMD + 0x0c,
   shuffle: SIMD + 0x0d,
   extractF32: SIMD + 0x1f,

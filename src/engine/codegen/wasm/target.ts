@@ -20,6 +20,9 @@ export interface StepGlobals {
   readonly outputs: Global;
   readonly features: Global;
   readonly targets: Global;
+  /** The words of the threads' barrier, and how many threads there are. */
+  readonly sync: Global;
+  readonly threads: Global;
 }
 
 export interface Target {

@@ -8,7 +8,7 @@ import { Instance, Memory, Module } from '../../../../src/engine/codegen/wasm/ru
 function run(body: (code: Code) => void, ...args: number[]): Int32Array {
   const module = createModule(1);
   module.func(args.length, body, 'main');
-  const memory = new Memory({ initial: 1, maximum: 1 });
+  const memory = new Memory({ initial: 1, maximum: 1, shared: true });
   const { exports } = new Instance(new Module(module.encode()), { env: { memory } });
   (exports.main as (...values: number[]) => void)(...args);
   return new Int32Array(memory.buffer);
@@ -91,7 +91,7 @@ describe('the assembler', () => {
       },
       'main',
     );
-    const memory = new Memory({ initial: 1, maximum: 1 });
+    const memory = new Memory({ initial: 1, maximum: 1, shared: true });
     const { exports } = new Instance(new Module(module.encode()), { env: { memory } });
     (exports.main as (a: number, b: number) => void)(3, 4);
     expect([...new Int32Array(memory.buffer).slice(0, 9)]).toEqual([3, 0, 0, 0, 4, 4, 4, 4, 0]);
@@ -120,10 +120,46 @@ describe('the assembler', () => {
       },
       'main',
     );
-    const memory = new Memory({ initial: 1, maximum: 1 });
+    const memory = new Memory({ initial: 1, maximum: 1, shared: true });
     const { exports } = new Instance(new Module(module.encode()), { env: { memory } });
     (exports.main as () => void)();
     expect([...new Int32Array(memory.buffer).slice(0, 301)]).toEqual([...Array(300).keys(), 0]);
+  });
+
+  it.each([0, 1, 63, 64, -64, -65, 2 ** 40, -(2 ** 40)])('encodes the long constant %i', (value) => {
+    // Waiting for a word that has another value returns at once: 1.
+    const memory = run((code) => {
+      code.i32(0);
+      code.i32(8);
+      code.i32(5);
+      code.i64(value);
+      code.atomic('memory.atomic.wait32', 0);
+      code.memory('i32.store', 0);
+    });
+    expect(memory[0]).toBe(1);
+  });
+
+  it('encodes atomic loads, stores and additions', () => {
+    const memory = run((code) => {
+      code.i32(0);
+      code.i32(40);
+      code.atomic('i32.atomic.store', 8);
+      code.i32(0);
+      code.i32(4);
+      code.i32(2);
+      code.atomic('i32.atomic.rmw.add', 4);
+      code.memory('i32.store', 0);
+      code.i32(16);
+      code.i32(0);
+      code.atomic('i32.atomic.load', 8);
+      code.memory('i32.store', 0);
+      code.i32(20);
+      code.i32(0);
+      code.i32(1);
+      code.atomic('memory.atomic.notify', 0);
+      code.memory('i32.store', 0);
+    });
+    expect([...memory.slice(0, 6)]).toEqual([40, 0, 42, 0, 42, 0]);
   });
 
   it.each([0, 1, 2, 5])('loops: up to %i, and that many times', (n) => {

@@ -1,15 +1,7 @@
 /** The back ends that have to give the interpreter's bits, each in memory whose padding is not zero where that can be. */
-import { createWasmIn } from '../../../../src/engine/codegen/wasm/executor.ts';
-import { Memory } from '../../../../src/engine/codegen/wasm/runtime.ts';
 import type { CreateExecutor, Executor, Plan } from '../../../../src/engine/kernels.ts';
 import { lengthOf } from './compare.ts';
-
-/** Memory full of NaN: what leaks from padding into a result shows. */
-export function poisoned(pages: number) {
-  const memory = new Memory({ initial: pages, maximum: pages });
-  new Uint8Array(memory.buffer).fill(0xff);
-  return memory;
-}
+import { createPoisoned } from './poisoned.ts';
 
 /** Every element holds its buffer's fill, as in fresh memory; only padding stays poisoned. */
 function filled(executor: Executor, plan: Plan): Executor {
@@ -20,5 +12,5 @@ function filled(executor: Executor, plan: Plan): Executor {
 }
 
 export const compiledBackends: Readonly<Record<string, CreateExecutor>> = {
-  wasm: (plan, data, stepsMax) => filled(createWasmIn(poisoned, plan, data, stepsMax), plan),
+  wasm: (plan, data, stepsMax) => filled(createPoisoned(plan, data, stepsMax), plan),
 };

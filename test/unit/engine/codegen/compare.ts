@@ -3,8 +3,7 @@ import { expect } from 'vitest';
 import type { BufferTable } from '../../../../src/engine/buffers.ts';
 import { createBufferTable } from '../../../../src/engine/buffers.ts';
 import { createInterpreter } from '../../../../src/engine/codegen/interpreter.ts';
-import { createWasmIn } from '../../../../src/engine/codegen/wasm/executor.ts';
-import { Memory } from '../../../../src/engine/codegen/wasm/runtime.ts';
+import type { Crew } from '../../../../src/engine/crew.ts';
 import type {
   BufferId,
   Executor,
@@ -16,6 +15,7 @@ import type {
 } from '../../../../src/engine/kernels.ts';
 import { rowsPerSample } from '../../../../src/engine/kernels.ts';
 import { stream } from '../../../../src/engine/random.ts';
+import { createPoisoned } from './poisoned.ts';
 
 const CANONICAL_NAN = 0x7fc00000;
 
@@ -95,15 +95,9 @@ export interface Setting {
   readonly program?: ProgramName;
   readonly batch: StepBatch;
   readonly data?: ResidentData;
+  readonly crew?: Crew;
   /** Starting values by buffer; random normals otherwise. */
   readonly values?: (name: string, length: number) => Float32Array | null;
-}
-
-/** Memory full of NaN: what leaks from padding into a result shows. */
-function poisoned(pages: number) {
-  const memory = new Memory({ initial: pages, maximum: pages });
-  new Uint8Array(memory.buffer).fill(0xff);
-  return memory;
 }
 
 /** Runs both back ends from the same state; returns the interpreter's executor after the comparison. */
@@ -112,7 +106,7 @@ export function expectSameRun(plan: Plan, at: Setting): Executor {
   const data = at.data ?? noData(plan, plan.batchSize);
   const stepsMax = Math.max(1, batch.rows.length);
   const oracle = createInterpreter(plan, data, stepsMax);
-  const compiled = createWasmIn(poisoned, plan, data, stepsMax);
+  const compiled = createPoisoned(plan, data, stepsMax, at.crew);
   for (const b of plan.buffers) {
     const length = lengthOf(plan, b.id);
     const values = at.values?.(b.name, length) ?? normals(length, b.name);

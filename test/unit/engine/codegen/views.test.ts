@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createInterpreter } from '../../../../src/engine/codegen/interpreter.ts';
-import { createWasm } from '../../../../src/engine/codegen/wasm/executor.ts';
+import { backends } from '../../../../src/engine/codegen/backends.ts';
 import { add, convert, imul, index, input, integer, max, mul } from '../../../../src/engine/expr.ts';
 import type { Binding, Dim, Grid, Kernel, MapKernel, Store, View } from '../../../../src/engine/kernels.ts';
 import { expectSameBits, expectSameRun, oneStep, planOf } from './compare.ts';
@@ -261,7 +260,7 @@ describe('buffers with a fill', () => {
       },
     });
     const data = { rows: 1, features: new Float32Array(1), targets: new Float32Array(1) };
-    const [oracle, compiled] = [createInterpreter(plan, data, 1), createWasm(plan, data, 1)];
+    const [oracle, compiled] = [backends.interpreter(plan, data, 1), backends.wasm(plan, data, 1)];
     for (const b of plan.buffers) expectSameBits(compiled.read(b.id), oracle.read(b.id), b.name);
     expect(compiled.read(0).every((v) => v === Number.NEGATIVE_INFINITY)).toBe(true);
   });
