@@ -1,5 +1,5 @@
 // Submit → first epoch stored, for iris through the whole service on its embedded defaults: from the client's
-// POST to its hearing of the stored epoch over SSE. Wants an idle machine: `npx vitest run --project bench`.
+// POST to its hearing of the stored epoch over SSE. Wants an idle machine: `npm run bench:service`.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';

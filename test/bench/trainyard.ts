@@ -1,0 +1,127 @@
+/** Our own engine on the jobs: epochs of the engine itself over resident tables. Arguments: back end, threads. */
+import { z } from 'zod';
+import { backends } from '../../src/engine/codegen/backends.ts';
+import { type EpochSetting, freshState, trainEpoch } from '../../src/engine/epoch.ts';
+import type { CreateExecutor } from '../../src/engine/kernels.ts';
+import { defaultLimits } from '../../src/engine/limits.ts';
+import { watchOf } from '../../src/engine/monitor.ts';
+import { writeState } from '../../src/engine/parameters.ts';
+import { createPlan } from '../../src/engine/plan.ts';
+import type { PreparedData } from '../../src/engine/prepare.ts';
+import { stream } from '../../src/engine/random.ts';
+import type { ResolvedSpec } from '../../src/engine/resolve.ts';
+import { type EngineSpecInput, engineSpec } from '../../src/engine/spec.ts';
+import { stepCount, stepsMaxOf } from '../../src/engine/steps.ts';
+import { packageVersion } from '../../src/package-root.ts';
+import { featuresOf, type Job, ROWS, readJobs } from './jobs.ts';
+import { type Epoch, type Trainee, UnavailableError } from './trainee.ts';
+
+const SEED = 1;
+
+export async function createTrainee(args: readonly string[]): Promise<Trainee> {
+  const [backend, threads] = z.tuple([z.string(), z.coerce.number().int().positive()]).parse(args);
+  const createExecutor = executorOf(backend, threads);
+  const jobs = readJobs();
+  return {
+    version: packageVersion(),
+    notes: [],
+    modes: () => ['run'],
+    prepare: async (name, _mode) => prepare(jobs[name], createExecutor),
+  };
+}
+
+function executorOf(backend: string, threads: number): CreateExecutor {
+  if (backend !== 'wasm') throw new UnavailableError(`the engine has no back end ${backend} yet`);
+  if (threads > 1) throw new UnavailableError('the engine runs on one thread yet');
+  return backends.wasm;
+}
+
+type Layer = EngineSpecInput['model']['layers'][number];
+
+function layersOf({ shape, convolutions, dense, ...job }: Job): Layer[] {
+  const activation = { kind: job.activation };
+  const layers: Layer[] = [];
+  if (convolutions.length > 0) {
+    const [height = 1, width = 1, channels = 1] = shape;
+    layers.push({ kind: 'reshape', height, width, channels });
+    for (const filters of convolutions) {
+      layers.push({ kind: 'conv2d', channels: filters, kernel: 3, activation });
+      layers.push({ kind: 'maxPool2d', kernel: 2 });
+    }
+    layers.push({ kind: 'flatten' });
+  }
+  for (const units of dense) {
+    if (job.batchNorm) {
+      layers.push({ kind: 'dense', units }, { kind: 'batchNorm' }, { kind: 'activation', activation });
+    } else {
+      layers.push({ kind: 'dense', units, activation });
+    }
+    if (job.dropout > 0) layers.push({ kind: 'dropout', probability: job.dropout });
+  }
+  layers.push({ kind: 'dense', units: job.outputs, activation: { kind: job.outputActivation } });
+  return layers;
+}
+
+export function specOf(job: Job): ResolvedSpec {
+  const loss = { kind: job.loss };
+  const spec = engineSpec.parse({
+    seed: SEED,
+    data: { dataset: 'synthetic', target: 'target' },
+    model: { layers: layersOf(job) },
+    loss,
+    optimizer: { kind: job.optimizer, learningRate: job.learningRate },
+    training: { epochs: defaultLimits.epochsMax, batchSize: job.batchSize, lastBatch: 'drop' },
+    metrics: [],
+  } satisfies EngineSpecInput);
+  return { ...spec, loss, metrics: [] };
+}
+
+/** Uniform features; uniform values in [−1, 1) or one class in so many as targets. */
+function syntheticData(job: Job): PreparedData {
+  const random = stream(SEED, 'bench');
+  const featureCount = featuresOf(job);
+  const features = Float32Array.from({ length: ROWS * featureCount }, () => random.uniform());
+  const targets = new Float32Array(ROWS * job.outputs);
+  for (let row = 0; row < ROWS; row++) {
+    if (job.loss === 'meanSquaredError') targets[row] = random.uniform() * 2 - 1;
+    else targets[row * job.outputs + (random.uint32() % job.outputs)] = 1;
+  }
+  const type = job.loss === 'meanSquaredError' ? 'numeric' : 'categorical';
+  const shape = { featureCount, targetCount: job.outputs };
+  return {
+    rows: ROWS,
+    features,
+    targets,
+    ...shape,
+    parts: {
+      training: Int32Array.from({ length: ROWS }, (_, row) => row),
+      validation: new Int32Array(),
+      test: new Int32Array(),
+    },
+    preprocessing: { features: [], target: { name: 'target', type, classes: [] }, ...shape },
+  };
+}
+
+function prepare(job: Job, createExecutor: CreateExecutor): Epoch {
+  const spec = specOf(job);
+  const data = syntheticData(job);
+  const plan = createPlan(spec, { features: data.featureCount, targets: data.targetCount });
+  const stepsPerEpoch = stepCount(ROWS, job.batchSize, true);
+  const executor = createExecutor(plan, data, stepsMaxOf(plan));
+  const setting: EpochSetting = { spec, data, plan, executor, watch: watchOf(spec, false), stepsPerEpoch };
+  let state = freshState(setting);
+  writeState(executor, plan, state.parameters);
+  return (deadline) => {
+    let steps = 0;
+    const metrics = trainEpoch(setting, state, {
+      // Asked before the first step as well, which is always taken.
+      shouldStop: () => steps > 0 && performance.now() > deadline,
+      onSteps: (count) => {
+        steps += count;
+      },
+    });
+    if (metrics !== null && !Number.isFinite(metrics.loss)) throw new Error('the training diverged');
+    state = { ...state, epoch: state.epoch + 1, step: state.step + stepsPerEpoch };
+    return steps;
+  };
+}
