@@ -28,6 +28,9 @@ describe('who may import whom', () => {
     ['src/engine/plan.ts', `import { readFile } from 'node:fs';`, 'the engine'],
     ['src/engine/plan.ts', `import type { Log } from '../log.ts';`, 'the engine'],
     ['src/engine/kinds/a.ts', `const x = await import('lodash');`, 'the engine'],
+    ['src/server.ts', `import { openNative } from './native/native.ts';`, 'native code'],
+    ['src/native/memory.ts', `import { find } from '../models/service.ts';`, 'native code'],
+    ['workers/slots.ts', `import koffi from 'koffi';`, 'koffi'],
     ['src/runs/service.ts', `import { run } from '../../workers/slots.ts';`, 'src never imports workers'],
     ['src/runs/service.ts', `import { Prisma } from '../db/generated/client.ts';`, 'Prisma'],
     ['src/runs/service.ts', `export { PrismaPg } from '@prisma/adapter-pg';`, 'Prisma'],
@@ -52,7 +55,14 @@ describe('who may import whom', () => {
       ['src/engine/spec.ts', `import { z } from 'zod'; import type { Plan } from './plan.ts';`],
       ['src/runs/lease-store.ts', `import { Prisma } from '../db/generated/client.ts';`],
       ['src/queue/queue.ts', `import { Queue } from 'bullmq'; import { Redis } from 'ioredis';`],
-      ['workers/slots.ts', `import { Worker } from 'node:worker_threads';`],
+      [
+        'workers/slots.ts',
+        `import { Worker } from 'node:worker_threads'; import { openNative } from '../src/native/native.ts';`,
+      ],
+      [
+        'src/native/memory.ts',
+        `import koffi from 'koffi'; import { isas } from '../engine/codegen/x86/isa.ts';`,
+      ],
       ['src/server.ts', `loadConfig(process.env); // import 'bullmq'`],
       ['src/app.ts', `import { runRoutes } from './runs/routes.ts';`],
     ]);

@@ -46,6 +46,18 @@ const rules: readonly Rule[] = [
       within(from, 'src/engine') && (ours ? !within(to, 'src/engine') : to !== 'zod'),
   },
   {
+    name: 'native code is for workers alone, and knows the engine alone',
+    breaks: ({ from, to, ours }) =>
+      ours &&
+      (within(to, 'src/native')
+        ? !within(from, 'src/native') && !within(from, 'workers')
+        : within(from, 'src/native') && !within(to, 'src/engine')),
+  },
+  {
+    name: 'only src/native loads koffi',
+    breaks: (each) => usesPackage(each, /^koffi$/) && !within(each.from, 'src/native'),
+  },
+  {
     name: 'src never imports workers',
     breaks: ({ from, to }) => inSource(from) && within(to, 'workers'),
   },

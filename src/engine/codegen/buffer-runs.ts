@@ -1,0 +1,47 @@
+/** Buffers in memory as plan and kernels.ts place them, seen as row-major arrays without padding. */
+import type { BufferInfo, Plan } from '../kernels.ts';
+import { rowsPerSample } from '../kernels.ts';
+
+const FLOAT_BYTES = 4;
+
+const logicalShape = (plan: Plan, b: BufferInfo): { rows: number; columns: number } => ({
+  rows: b.capacityRows,
+  columns: typeof b.columns === 'number' ? b.columns : plan.batchSize * (rowsPerSample(b.columns) ?? 1),
+});
+
+/** Contiguous runs of a buffer: where each lies in the arena and in row-major order, in floats, and how long it is. */
+function eachRun(plan: Plan, b: BufferInfo, visit: (at: number, from: number, count: number) => void): void {
+  const { rows, columns } = logicalShape(plan, b);
+  const base = b.offset / FLOAT_BYTES;
+  // A vector is one run, whatever the panel.
+  const width = b.kind === 'vector' ? Math.max(columns, 1) : plan.panel;
+  for (let first = 0; first < columns; first += width) {
+    const panelStart = base + (first / width) * rows * width;
+    const count = Math.min(width, columns - first);
+    for (let r = 0; r < rows; r++) visit(panelStart + r * width, r * columns + first, count);
+  }
+}
+
+/** `arena` starts where the plan's offsets count from. */
+export function readBuffer(plan: Plan, b: BufferInfo, arena: Float32Array): Float32Array {
+  const { rows, columns } = logicalShape(plan, b);
+  const out = new Float32Array(rows * columns);
+  eachRun(plan, b, (at, from, count) => out.set(arena.subarray(at, at + count), from));
+  return out;
+}
+
+/** Throws RangeError on values of another length. */
+export function writeBuffer(plan: Plan, b: BufferInfo, arena: Float32Array, values: Float32Array): void {
+  const { rows, columns } = logicalShape(plan, b);
+  if (values.length !== rows * columns) {
+    throw new RangeError(`${values.length} values for a buffer of ${rows * columns}`);
+  }
+  eachRun(plan, b, (at, from, count) => arena.set(values.subarray(from, from + count), at));
+}
+
+/** What buffers hold before anything is written, in an arena of zeros. */
+export function fillBuffers(plan: Plan, arena: Float32Array): void {
+  for (const b of plan.buffers) {
+    if (b.fill !== 0) eachRun(plan, b, (at, _, count) => arena.fill(b.fill, at, at + count));
+  }
+}

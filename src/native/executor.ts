@@ -1,0 +1,152 @@
+/**
+ * Runs a plan as x86-64 machine code. One mapping holds, one after another: the plan's arena, the tables of the current
+ * call, what threads share, and each thread's scratch. Compiled code checks nothing, so everything is checked here first.
+ */
+import { checkBatch, checkData } from '../engine/codegen/batch.ts';
+import { fillBuffers, readBuffer, writeBuffer } from '../engine/codegen/buffer-runs.ts';
+import { SYNC } from '../engine/codegen/x86/barrier.ts';
+import type { IsaName } from '../engine/codegen/x86/isa.ts';
+import { isas } from '../engine/codegen/x86/isa.ts';
+import { emitPlan } from '../engine/codegen/x86/plan-code.ts';
+import type { CallWord } from '../engine/codegen/x86/program.ts';
+import { CALL_WORDS } from '../engine/codegen/x86/program.ts';
+import type { Crew } from '../engine/crew.ts';
+import type { BufferInfo, Executor, Plan, Program, ProgramName, ResidentData } from '../engine/kernels.ts';
+import type { NativeMemory } from './memory.ts';
+import { PROGRAMS, seatOf } from './seat.ts';
+
+const FLOAT_BYTES = 4;
+const WORD_BYTES = 8;
+const ALIGNMENT = 64;
+
+export interface NativeOptions {
+  readonly isa: IsaName;
+  /** What memory is filled with before buffers get their values: tests poison the padding. */
+  readonly padding?: number;
+}
+
+/** Throws RangeError where the plan does not suit machine code. */
+export function createExecutor(
+  memory: NativeMemory,
+  { isa, padding }: NativeOptions,
+  plan: Plan,
+  data: ResidentData,
+  stepsMax: number,
+  crew?: Crew,
+): Executor {
+  checkData(plan, data);
+  const threads = crew?.threads ?? 1;
+  const code = emitPlan(plan, {
+    isa: isas[isa],
+    threaded: threads > 1,
+    yields: process.platform === 'linux',
+  });
+  const regions = placeRegions(plan, stepsMax, code.scratchBytes * threads);
+  const features = residentTable(memory, data.features);
+  const targets = residentTable(memory, data.targets);
+  const pages = memory.allocate(regions.end);
+  const loaded = memory.load(code.bytes);
+
+  const floats = new Float32Array(pages.bytes);
+  const ints = new Int32Array(pages.bytes);
+  const words = new BigInt64Array(pages.bytes, regions.call, CALL_WORDS.length);
+  if (padding !== undefined) {
+    floats.fill(padding, 0, plan.arenaBytes / FLOAT_BYTES);
+    for (const b of plan.buffers) writeBuffer(plan, b, floats, readBuffer(plan, b, floats).fill(0));
+  }
+  fillBuffers(plan, floats);
+  const addresses: Readonly<Record<Exclude<CallWord, 'steps'>, bigint>> = {
+    arena: pages.address,
+    indices: pages.address + BigInt(regions.indices),
+    rows: pages.address + BigInt(regions.rows),
+    inputs: pages.address + BigInt(regions.inputs),
+    outputs: pages.address + BigInt(regions.outputs),
+    features: features.address,
+    targets: targets.address,
+    sync: pages.address + BigInt(regions.sync),
+    scratch: pages.address + BigInt(regions.scratch),
+    scratchBytes: BigInt(code.scratchBytes),
+  };
+  const call = pages.address + BigInt(regions.call);
+  const entries = Object.fromEntries(
+    PROGRAMS.map((name) => [name, loaded.address + BigInt(code.entries[name])]),
+  ) as Record<ProgramName, bigint>;
+  const functions = Object.fromEntries(PROGRAMS.map((n) => [n, memory.function(entries[n])])) as Record<
+    ProgramName,
+    ReturnType<NativeMemory['function']>
+  >;
+  const abort = new Int32Array(pages.bytes, regions.sync + SYNC.abort, 1);
+  crew?.attach(seatOf({ call, entries, abort: pages.address + BigInt(regions.sync + SYNC.abort) }));
+
+  const bufferOf = (id: number): BufferInfo => {
+    const found = plan.buffers[id];
+    if (found === undefined) throw new RangeError(`no buffer ${id}`);
+    return found;
+  };
+  return {
+    backend: 'native',
+    run(program, batch) {
+      checkBatch(plan, program, batch, { rows: data.rows, stepsMax });
+      const steps = batch.rows.length;
+      ints.set(batch.indices, regions.indices / FLOAT_BYTES);
+      ints.set(batch.rows, regions.rows / FLOAT_BYTES);
+      floats.set(batch.inputs, regions.inputs / FLOAT_BYTES);
+      const first = regions.outputs / FLOAT_BYTES;
+      const end = first + steps * plan.programs[program].outputs.length;
+      floats.fill(0, first, end);
+      for (const [i, name] of CALL_WORDS.entries()) {
+        words[i] = name === 'steps' ? BigInt(steps) : addresses[name];
+      }
+      ints[(regions.sync + SYNC.arrived) / FLOAT_BYTES] = 0;
+      crew?.begin(program, []);
+      const gaveUp = functions[program](call, 0, threads);
+      if (gaveUp !== 0) abort[0] = 1;
+      crew?.finish();
+      if (gaveUp !== 0) throw new Error('threads did not meet: the executor was given up');
+      return floats.slice(first, end);
+    },
+    read: (id) => readBuffer(plan, bufferOf(id), floats),
+    write: (id, values) => writeBuffer(plan, bufferOf(id), floats, values),
+    dispose() {
+      crew?.detach();
+      for (const each of [pages, loaded, features, targets]) each.free();
+    },
+  };
+}
+
+interface Table {
+  readonly address: bigint;
+  free(): void;
+}
+
+/** Shared memory is read where it is; anything else might change or go, and is copied. */
+function residentTable(memory: NativeMemory, values: Float32Array): Table {
+  if (values.buffer instanceof SharedArrayBuffer && values.length > 0) {
+    // Held here so that it lives as long as the table.
+    const held = { values };
+    return { address: memory.addressOf(held.values), free: () => void held.values };
+  }
+  const pages = memory.allocate(values.byteLength);
+  new Float32Array(pages.bytes, 0, values.length).set(values);
+  return pages;
+}
+
+function placeRegions(plan: Plan, stepsMax: number, scratchBytes: number) {
+  let end = plan.arenaBytes;
+  const place = (bytes: number): number => {
+    const at = Math.ceil(end / ALIGNMENT) * ALIGNMENT;
+    end = at + bytes;
+    return at;
+  };
+  const widest = (of: (p: Program) => number): number => Math.max(...Object.values(plan.programs).map(of));
+  const regions = {
+    indices: place(stepsMax * plan.batchSize * FLOAT_BYTES),
+    rows: place(stepsMax * FLOAT_BYTES),
+    inputs: place(stepsMax * widest((p) => p.inputs.length) * FLOAT_BYTES),
+    outputs: place(stepsMax * widest((p) => p.outputs.length) * FLOAT_BYTES),
+    call: place(CALL_WORDS.length * WORD_BYTES),
+    sync: place(SYNC.bytes),
+    scratch: place(scratchBytes),
+  };
+  return { ...regions, end: Math.ceil(end / ALIGNMENT) * ALIGNMENT };
+}
