@@ -18,7 +18,7 @@ import {
 } from './protocol.ts';
 
 export interface Contestant {
-  readonly engine: EngineName;
+  readonly engine: EngineName | 'roof';
   readonly threads: number;
   readonly version: string;
   readonly notes: readonly string[];
@@ -34,7 +34,7 @@ const ANSWER_TIMEOUT_MS = 300_000;
 
 /** The engine, or one line that says why it cannot take part. */
 export async function openContestant(
-  engine: EngineName,
+  engine: EngineName | 'roof',
   threads: number,
   command: Command,
 ): Promise<Contestant | string> {

@@ -54,6 +54,12 @@ const trainyard = (backend: string): EngineEntry => ({
     nodeCommand(join(import.meta.dirname, 'trainyard.js'), [backend, String(threads)]),
 });
 
+/** Measures the machine itself. */
+export const roof: EngineEntry = {
+  threaded: true,
+  command: ({ threads }) => nodeCommand(join(import.meta.dirname, 'roof.js'), [String(threads)]),
+};
+
 const javascript = (module: string, ...args: string[]): EngineEntry => ({
   threaded: false,
   command: ({ peers }) =>

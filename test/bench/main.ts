@@ -3,11 +3,11 @@ import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { CommanderError } from 'commander';
 import { type Contestant, openContestant } from './contestant.ts';
-import { engines } from './engines.ts';
-import { readJobs } from './jobs.ts';
+import { engines, roof } from './engines.ts';
+import { type JobName, readJobs } from './jobs.ts';
 import { type Options, parseOptions } from './options.ts';
-import { nameOf, runContest } from './rounds.ts';
-import { type Row, resultsOf, tableOf } from './table.ts';
+import { type Contest, nameOf, runContest } from './rounds.ts';
+import { type Row, resultsOf, roofsOf, tableOf } from './table.ts';
 
 const processors = availableParallelism();
 /** Shortest sample: about an epoch of the quickest peer. */
@@ -22,8 +22,8 @@ const report = (line: string): boolean => process.stderr.write(`${line}\n`);
 
 async function openContestants(options: Options): Promise<Contestant[]> {
   const contestants: Contestant[] = [];
-  for (const engine of options.engines) {
-    const { threaded, command } = engines[engine];
+  const entries = [['roof', roof], ...options.engines.map((name) => [name, engines[name]] as const)] as const;
+  for (const [engine, { threaded, command }] of entries) {
     for (const threads of threaded ? options.threads : [1]) {
       const launch = threads > processors ? TOO_FEW : command({ ...options, threads });
       const opened = typeof launch === 'string' ? launch : await openContestant(engine, threads, launch);
@@ -37,32 +37,38 @@ async function openContestants(options: Options): Promise<Contestant[]> {
 async function bench(options: Options): Promise<void> {
   const jobs = readJobs();
   const contestants = await openContestants(options);
-  const rows: Row[] = [];
   const pace = { rounds: options.rounds, seconds: options.seconds, grain: GRAIN_SECONDS };
+  const contests: { name: JobName; contest: Contest }[] = [];
   try {
     for (const name of options.jobs) {
-      const { timings, foreignLoad } = await runContest(name, contestants, pace, report);
-      const results = resultsOf(name, jobs[name], timings);
-      rows.push(...results.map(({ row }) => row));
-      for (const line of tableOf(name, jobs[name], results, null)) print(line);
-      if (foreignLoad > FOREIGN_LOAD_MAX) {
-        const share = Math.round(foreignLoad * 100);
-        print(`Other processes took ${share} % of a processor meanwhile: the figures are blurred.\n`);
-      }
+      contests.push({ name, contest: await runContest(name, contestants, pace, report) });
     }
   } finally {
     for (const contestant of contestants) contestant.close();
   }
-  for (const line of notesOf(contestants)) print(`- ${line}`);
+  const roofs = roofsOf(contests.flatMap(({ contest }) => contest.timings));
+  const rows: Row[] = [];
+  for (const { name, contest } of contests) {
+    const results = resultsOf(name, jobs[name], contest.timings);
+    rows.push(...results.map(({ row }) => row));
+    for (const line of tableOf(name, jobs[name], results, roofs)) print(line);
+    if (contest.foreignLoad > FOREIGN_LOAD_MAX) {
+      const share = Math.round(contest.foreignLoad * 100);
+      print(`Other processes took ${share} % of a processor meanwhile: the figures are blurred.\n`);
+    }
+  }
+  for (const line of notesOf(contestants, roofs)) print(`- ${line}`);
   if (options.out !== null) writeFileSync(options.out, `${JSON.stringify(rows, null, 2)}\n`);
 }
 
-function notesOf(contestants: readonly Contestant[]): string[] {
+function notesOf(contestants: readonly Contestant[], roofs: ReadonlyMap<number, number>): string[] {
   const machine = `${cpus()[0]?.model ?? 'unknown processor'}, ${processors} processors, Node ${process.version}`;
-  const peers = contestants.map((contestant) =>
-    [`${nameOf(contestant)}: ${contestant.version}`, ...contestant.notes].join(', '),
-  );
-  return [machine, ...peers];
+  const versions = contestants.map((contestant) => {
+    const roof = contestant.engine === 'roof' ? roofs.get(contestant.threads) : undefined;
+    const measured = roof === undefined ? [] : [`${roof} GFLOP/s`];
+    return [`${nameOf(contestant)}: ${contestant.version}`, ...measured, ...contestant.notes].join(', ');
+  });
+  return [`${machine}, ${new Date().toISOString().slice(0, 10)}`, ...versions];
 }
 
 try {

@@ -1,6 +1,7 @@
 /** From timings to rows and a table: of each engine at each number of threads its best mode counts. */
 import type { EngineName } from './engines.ts';
 import { flopsPerStep, type Job, type JobName } from './jobs.ts';
+import { roofOf } from './roof.ts';
 import type { Timing } from './rounds.ts';
 
 /** What `--out` writes, one for each job, engine and number of threads. */
@@ -26,6 +27,7 @@ export function resultsOf(name: JobName, job: Job, timings: readonly Timing[]): 
   const best = new Map<string, Result>();
   for (const { contestant, mode, samples } of timings) {
     const { engine, threads } = contestant;
+    if (engine === 'roof') continue;
     const sorted = [...samples].sort((a, b) => a - b);
     const [fastest] = sorted;
     const median = sorted[sorted.length >> 1];
@@ -53,17 +55,28 @@ const rounded = (value: number): number => Number(value.toPrecision(DIGITS));
 const shown = (value: number): string =>
   value.toLocaleString('en-US', { maximumSignificantDigits: value >= 1000 ? DIGITS : 3 });
 
-/** Lines of Markdown. `roof`: GFLOP/s of one thread, where it was measured. */
+/** GFLOP/s of the roof's fastest sample at each number of threads it was measured with. */
+export function roofsOf(timings: readonly Timing[]): ReadonlyMap<number, number> {
+  const roofs = new Map<number, number>();
+  for (const { contestant, samples } of timings) {
+    if (contestant.engine !== 'roof') continue;
+    const gflops = rounded(roofOf(Math.min(...samples)));
+    roofs.set(contestant.threads, Math.max(gflops, roofs.get(contestant.threads) ?? 0));
+  }
+  return roofs;
+}
+
+/** Lines of Markdown. */
 export function tableOf(
   name: JobName,
   job: Job,
   results: readonly Result[],
-  roof: ((threads: number) => number) | null,
+  roofs: ReadonlyMap<number, number>,
 ): string[] {
   const torch = results.filter(({ row }) => row.engine === 'torch');
   const reference = Math.min(...torch.map(({ row }) => row.microsecondsPerStep));
   const head = ['engine', 'threads', 'mode', 'µs a step', 'median', 'torch ÷ this', 'GFLOP/s'];
-  if (roof !== null) head.push('of the roof');
+  if (roofs.size > 0) head.push('of the roof');
   const lines = results.map(({ row, mode, medianMicroseconds }) => {
     const ratio = reference / row.microsecondsPerStep;
     const cells = [
@@ -75,7 +88,9 @@ export function tableOf(
       torch.length === 0 ? '–' : shown(ratio),
       shown(row.gflops),
     ];
-    if (roof !== null) cells.push(`${Math.round((row.gflops / roof(row.threads)) * 100)} %`);
+    const roof = roofs.get(row.threads);
+    if (roof !== undefined) cells.push(`${Math.round((row.gflops / roof) * 100)} %`);
+    else if (roofs.size > 0) cells.push('–');
     return cells;
   });
   const mflops = shown(flopsPerStep(job) / 1e6);

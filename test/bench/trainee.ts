@@ -15,9 +15,6 @@ export interface Trainee {
   prepare(job: JobName, mode: string): Promise<Epoch>;
 }
 
-/** Thrown on creation: the engine cannot take part here. */
-export class UnavailableError extends Error {}
-
 export async function timeSlice(epoch: Epoch, seconds: number, grain: number): Promise<Slice> {
   const cpuAtStart = process.cpuUsage();
   const samples: { steps: number; seconds: number }[] = [];

@@ -12,14 +12,17 @@ import { stream } from '../../src/engine/random.ts';
 import type { ResolvedSpec } from '../../src/engine/resolve.ts';
 import { type EngineSpecInput, engineSpec } from '../../src/engine/spec.ts';
 import { stepCount, stepsMaxOf } from '../../src/engine/steps.ts';
+import { openNative } from '../../src/native/native.ts';
 import { packageVersion } from '../../src/package-root.ts';
 import { featuresOf, type Job, ROWS, readJobs } from './jobs.ts';
-import { type Epoch, type Trainee, UnavailableError } from './trainee.ts';
+import type { Epoch, Trainee } from './trainee.ts';
 
 const SEED = 1;
 
 export async function createTrainee(args: readonly string[]): Promise<Trainee> {
-  const [backend, threads] = z.tuple([z.string(), z.coerce.number().int().positive()]).parse(args);
+  const [backend, threads] = z
+    .tuple([z.enum(['native', 'wasm']), z.coerce.number().int().positive()])
+    .parse(args);
   const createExecutor = executorOf(backend, threads);
   const jobs = readJobs();
   return {
@@ -30,10 +33,9 @@ export async function createTrainee(args: readonly string[]): Promise<Trainee> {
   };
 }
 
-function executorOf(backend: string, threads: number): CreateExecutor {
-  if (backend !== 'wasm') throw new UnavailableError(`the engine has no back end ${backend} yet`);
-  if (threads > 1) throw new UnavailableError('the engine runs on one thread yet');
-  return backends.wasm;
+function executorOf(backend: 'native' | 'wasm', threads: number): CreateExecutor {
+  if (threads > 1) throw new Error('the engine runs on one thread yet');
+  return backend === 'native' ? openNative().create : backends.wasm;
 }
 
 type Layer = EngineSpecInput['model']['layers'][number];
