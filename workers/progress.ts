@@ -1,12 +1,12 @@
 // Brings a run's epochs to the database in order: the first at once, later ones together at most every 100 ms,
-// one transaction at a time.
-import type { CheckpointBytes, FinishedEpoch } from '../src/runs/progress-store.ts';
+// one transaction at a time. The last of them may be taken along by the transaction that ends the run.
+import type { CheckpointBytes, EpochGroup, FinishedEpoch } from '../src/runs/progress-store.ts';
 import type { HeldStatus } from '../src/runs/status.ts';
 
 export interface ProgressDeps {
   readonly epochsPlanned: number;
   /** One transaction; it retries by itself and rejects only when there is no hope. */
-  commit(epochs: readonly FinishedEpoch[], checkpoint: CheckpointBytes | null): Promise<HeldStatus | 'lost'>;
+  commit(group: EpochGroup): Promise<HeldStatus | 'lost'>;
   /** What is wanted of the run, as each commit learns. */
   onWanted(wanted: HeldStatus | 'lost'): void;
   onCommitted(at: { epoch: number; checkpointCostMs: number | null }): void;
@@ -14,11 +14,16 @@ export interface ProgressDeps {
 }
 
 export interface Progress {
-  add(epoch: Omit<FinishedEpoch, 'etaSeconds'>, checkpoint: CheckpointBytes | null): void;
+  add(epochs: readonly Omit<FinishedEpoch, 'etaSeconds'>[], checkpoint: CheckpointBytes | null): void;
   /** A checkpoint that comes without an epoch, when the training stops. */
   addCheckpoint(checkpoint: CheckpointBytes): void;
   /** Resolves when all that was added is stored, or the run is lost or hopeless. */
   flush(): Promise<void>;
+  /**
+   * What is not yet stored, for the transaction that ends the run; the caller has to see to it from here on. Null:
+   * the run is lost or hopeless.
+   */
+  take(): Promise<EpochGroup | null>;
   /** Drops what is not yet stored. */
   abandon(): void;
 }
@@ -43,7 +48,7 @@ export function createProgress(deps: ProgressDeps): Progress {
       checkpoint = epochs.length === 0 ? null : checkpoint;
       const startedAt = performance.now();
       try {
-        const wanted = await deps.commit(group, withCheckpoint);
+        const wanted = await deps.commit({ epochs: group, checkpoint: withCheckpoint });
         over ||= wanted === 'lost';
         const last = group.at(-1);
         if (last !== undefined && wanted !== 'lost') {
@@ -74,10 +79,12 @@ export function createProgress(deps: ProgressDeps): Progress {
   };
 
   return {
-    add: (epoch, withCheckpoint) => {
-      meanMs = meanMs === null ? epoch.durationMs : meanMs * 0.8 + epoch.durationMs * 0.2;
-      const left = Math.max(0, deps.epochsPlanned - epoch.epoch) * meanMs;
-      epochs.push({ ...epoch, etaSeconds: Math.round(left / 100) / 10 });
+    add: (finished, withCheckpoint) => {
+      for (const epoch of finished) {
+        meanMs = meanMs === null ? epoch.durationMs : meanMs * 0.8 + epoch.durationMs * 0.2;
+        const left = Math.max(0, deps.epochsPlanned - epoch.epoch) * meanMs;
+        epochs.push({ ...epoch, etaSeconds: Math.round(left / 100) / 10 });
+      }
       checkpoint = withCheckpoint ?? checkpoint;
       schedule();
     },
@@ -88,6 +95,17 @@ export function createProgress(deps: ProgressDeps): Progress {
       while (!over && (committing !== null || epochs.length > 0 || checkpoint !== null)) {
         await start();
       }
+    },
+    take: async () => {
+      while (!over && (committing !== null || epochs.length > groupEpochsMax)) {
+        await start();
+      }
+      clearTimeout(timer);
+      timer = undefined;
+      const rest = { epochs, checkpoint };
+      epochs = [];
+      checkpoint = null;
+      return over ? null : rest;
     },
     abandon: () => {
       over = true;

@@ -37,29 +37,34 @@ export type StartMessage = z.output<typeof startMessage>;
 
 const stopReason = z.enum(['completed', 'earlyStopped', 'diverged']);
 
+const finishedEpoch = z.object({
+  epoch: z.int(),
+  metrics: z.custom<Readonly<Record<string, number>>>(
+    (value) => typeof value === 'object' && value !== null && Object.values(value).every(isNumber),
+  ),
+  diverged: z.boolean(),
+  durationMs: z.number(),
+  weightsSha256: z.string(),
+  bestEpoch: z.int().nullable(),
+});
+export type FinishedEpochMessage = z.output<typeof finishedEpoch>;
+
+/** Consecutive epochs, and the state after one of them if it is to be kept. */
+const epochGroup = { epochs: z.array(finishedEpoch), checkpoint: storedBytes.nullable() };
+
 export const threadMessage = z.discriminatedUnion('type', [
   /** Data and plan are ready: from here on the step counter moves. */
   z.object({ type: z.literal('prepared'), epoch: z.int() }),
   /** Something a client should know. */
   z.object({ type: z.literal('log'), message: z.string() }),
-  z.object({
-    type: z.literal('epoch'),
-    epoch: z.int(),
-    metrics: z.record(
-      z.string(),
-      z.custom<number>((value) => typeof value === 'number'),
-    ),
-    diverged: z.boolean(),
-    durationMs: z.number(),
-    weightsSha256: z.string(),
-    bestEpoch: z.int().nullable(),
-    checkpoint: storedBytes.nullable(),
-  }),
+  z.object({ type: z.literal('epochs'), ...epochGroup }),
   /** The last epoch is trained; the final numbers are being computed. */
   z.object({ type: z.literal('finishing') }),
   z.object({ type: z.literal('stopped'), checkpoint: storedBytes.nullable() }),
   z.object({
     type: z.literal('finished'),
+    /** What was not told before. */
+    ...epochGroup,
     stopReason,
     results: z.unknown(),
     weightsSha256: z.string(),
@@ -76,5 +81,8 @@ export const threadMessage = z.discriminatedUnion('type', [
   }),
 ]);
 export type ThreadMessage = z.output<typeof threadMessage>;
-export type EpochMessage = Extract<ThreadMessage, { type: 'epoch' }>;
 export type EndMessage = Extract<ThreadMessage, { type: 'stopped' | 'finished' | 'failed' }>;
+
+function isNumber(value: unknown): boolean {
+  return typeof value === 'number';
+}

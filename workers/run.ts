@@ -31,6 +31,8 @@ export interface RunTask {
   check(): void;
   /** Stop, keep everything, let the next worker go on. */
   drain(): void;
+  /** The thread is free again; the end may yet have to be stored. Never rejects. */
+  readonly trained: Promise<void>;
   /** Never rejects. `waits`: the run waits for a worker again. */
   readonly ended: Promise<{ readonly waits: boolean; readonly hold: Hold }>;
 }
@@ -80,8 +82,7 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
 
   const progress = createProgress({
     epochsPlanned: claimed.epochsPlanned,
-    commit: (epochs, checkpoint) =>
-      persist('epochs', () => commitEpochs(db, hold, epochs, checkpoint), patience),
+    commit: (group) => persist('epochs', () => commitEpochs(db, hold, group), patience),
     onWanted,
     onCommitted: ({ epoch, checkpointCostMs }) => {
       storedEpoch = Math.max(storedEpoch, epoch);
@@ -116,6 +117,14 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
     onError: (error) => log.warn({ err: error }, 'the lease could not be renewed'),
   });
 
+  const addEpochs = ({
+    epochs,
+    checkpoint,
+  }: Extract<ThreadMessage, { type: 'epochs' | 'finished' }>): void => {
+    trainedEpoch = epochs.at(-1)?.epoch ?? trainedEpoch;
+    progress.add(epochs, checkpoint);
+  };
+
   const hear = (message: ThreadMessage): void => {
     switch (message.type) {
       case 'prepared':
@@ -127,17 +136,17 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
           log.warn({ err: error }, 'a log event could not be stored'),
         );
         return;
-      case 'epoch': {
-        const { type: _type, checkpoint, ...epoch } = message;
-        trainedEpoch = epoch.epoch;
-        progress.add(epoch, checkpoint);
+      case 'epochs':
+        addEpochs(message);
         return;
-      }
       case 'finishing':
         stepping = false;
         return;
-      case 'stopped':
       case 'finished':
+        addEpochs(message);
+        end(message);
+        return;
+      case 'stopped':
       case 'failed':
         end(message);
         return;
@@ -160,6 +169,10 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
     return ending;
   };
 
+  let freed: () => void = () => undefined;
+  const trained = new Promise<void>((resolve) => {
+    freed = resolve;
+  });
   const run = async (): Promise<boolean> => {
     try {
       const last = await train().catch(failedStart);
@@ -169,11 +182,14 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
       } else {
         await thread?.terminate();
       }
+      thread = null;
+      freed();
       return await settle({ db, hold, progress, ...patience }, last);
     } catch (error) {
       log.error({ err: error }, 'left the run to the reconciler');
       return false;
     } finally {
+      freed();
       heartbeat.stop();
       progress.abandon();
       clearTimeout(grace);
@@ -187,6 +203,7 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
       stopThread(drainGraceMs);
       setTimeout(() => outOfTime.abort(), drainLimitMs).unref();
     },
+    trained,
     ended: run().then((waits) => ({ waits, hold })),
   };
 }

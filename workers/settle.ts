@@ -1,7 +1,7 @@
 // What the end of a training in its thread means for the run.
 import type { Database } from '../src/db/client.ts';
 import { type Hold, releaseRun, surrenderRun } from '../src/runs/lease-store.ts';
-import { finishRun } from '../src/runs/progress-store.ts';
+import { finishRun, type Outcome } from '../src/runs/progress-store.ts';
 import type { RunFailure } from '../src/runs/status.ts';
 import { type Persistence, persist } from './persist.ts';
 import type { Progress } from './progress.ts';
@@ -42,45 +42,51 @@ export async function settle(at: Settlement, end: End): Promise<boolean> {
         : persist('surrender', () => surrenderRun(db, hold), at);
     case 'died':
       log.error({ err: end.error, code: end.code }, 'the training thread died');
-      await progress.flush();
       if (end.code !== 'ERR_WORKER_OUT_OF_MEMORY') {
+        await progress.flush();
         return persist('surrender', () => surrenderRun(db, hold), at);
       }
       // It would die the same death again.
-      await fail(at, {
-        code: 'outOfMemory',
-        detail: 'The training needs more memory than a training thread has.',
-      });
+      await finish(at, { action: 'fail', stopReason: outOfMemory.code, failure: outOfMemory });
       return false;
     case 'failed':
       if (end.error !== null) {
         log.error({ err: end.error }, 'the training failed');
       }
-      await progress.flush();
-      await fail(at, { code: end.code, detail: end.detail });
+      await finish(at, {
+        action: 'fail',
+        stopReason: end.code,
+        failure: { code: end.code, detail: end.detail },
+      });
       return false;
-    case 'finished':
-      await progress.flush();
-      await finish(at, end);
+    case 'finished': {
+      const { stopReason, results, weightsSha256, bestEpoch, model } = end;
+      const done = { stopReason, results, weightsSha256, bestEpoch, model };
+      await finish(
+        at,
+        stopReason === 'diverged'
+          ? { ...done, action: 'fail', failure: diverged }
+          : { ...done, action: 'succeed' },
+      );
       return false;
+    }
     default:
       return end satisfies never;
   }
 }
 
-async function fail(at: Settlement, failure: RunFailure): Promise<void> {
-  const outcome = { action: 'fail', stopReason: failure.code, failure } as const;
-  await persist('failure', () => finishRun(at.db, at.hold, outcome), at);
+/** Ends the run, in one transaction with what of its epochs is not stored yet. */
+async function finish({ db, hold, progress, log, signal }: Settlement, outcome: Outcome): Promise<void> {
+  const last = await progress.take();
+  if (last !== null) {
+    await persist('end', () => finishRun(db, hold, outcome, last), { log, signal });
+  }
 }
 
-async function finish(at: Settlement, end: Extract<EndMessage, { type: 'finished' }>): Promise<void> {
-  const { type: _type, ...done } = end;
-  const outcome =
-    done.stopReason === 'diverged'
-      ? ({ ...done, action: 'fail', failure: diverged } as const)
-      : ({ ...done, action: 'succeed' } as const);
-  await persist('end', () => finishRun(at.db, at.hold, outcome), at);
-}
+const outOfMemory: RunFailure = {
+  code: 'outOfMemory',
+  detail: 'The training needs more memory than a training thread has.',
+};
 
 const diverged: RunFailure = {
   code: 'diverged',

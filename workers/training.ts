@@ -8,6 +8,7 @@ import { defaultLimits } from '../src/engine/limits.ts';
 import { type EngineSpec, engineSpec } from '../src/engine/spec.ts';
 import { summarize, type Table } from '../src/engine/table.ts';
 import { createTraining, type RunResults, type Training, UntrainableError } from '../src/engine/train.ts';
+import { createEpochGroups, type EpochGroup, type EpochGroups } from './epoch-groups.ts';
 import { control, epochsAheadMax, type StartMessage, type ThreadMessage } from './protocol.ts';
 
 type Post = (message: ThreadMessage, transfer?: ArrayBuffer[]) => void;
@@ -35,10 +36,15 @@ export async function train(start: StartMessage, shared: Int32Array, post: Post)
   }
   try {
     post({ type: 'prepared', epoch: training.epoch });
-    const ended = runEpochs(training, shared, post);
+    const groups = createEpochGroups(
+      (group) => post({ type: 'epochs', ...group }, buffersOf(group)),
+      () => performance.now(),
+    );
+    const ended = runEpochs(training, shared, groups);
     if (ended) {
-      finish(training, post);
+      finish(training, groups, post);
     } else {
+      groups.flush();
       const checkpoint = training.epoch === 0 ? null : checkpointOf(training);
       post({ type: 'stopped', checkpoint }, checkpoint === null ? [] : [checkpoint.bytes.buffer]);
     }
@@ -104,7 +110,7 @@ function resume(
 }
 
 /** False when it was stopped. */
-function runEpochs(training: Training, shared: Int32Array, post: Post): boolean {
+function runEpochs(training: Training, shared: Int32Array, groups: EpochGroups): boolean {
   const shouldStop = () => Atomics.load(shared, control.stop) !== 0;
   const onSteps = (steps: number) => {
     Atomics.add(shared, control.steps, steps);
@@ -112,7 +118,7 @@ function runEpochs(training: Training, shared: Int32Array, post: Post): boolean 
   let checkpointAt = performance.now();
   let checkpointCostMs = 0;
   while (training.stopReason === null) {
-    waitForRoom(training.epoch, shared, shouldStop);
+    waitForRoom(training.epoch, shared, groups, shouldStop);
     const startedAt = performance.now();
     const report = shouldStop() ? null : training.runEpoch({ shouldStop, onSteps });
     if (report === null) {
@@ -129,41 +135,37 @@ function runEpochs(training: Training, shared: Int32Array, post: Post): boolean 
     }
     const { epoch, metrics, diverged } = report;
     const durationMs = now - startedAt;
-    post(
-      {
-        type: 'epoch',
-        epoch,
-        metrics,
-        diverged,
-        durationMs,
-        weightsSha256,
-        bestEpoch: training.bestEpoch,
-        checkpoint,
-      },
-      checkpoint === null ? [] : [checkpoint.bytes.buffer],
-    );
+    const { bestEpoch } = training;
+    groups.add({ epoch, metrics, diverged, durationMs, weightsSha256, bestEpoch }, checkpoint);
   }
   return true;
 }
 
-function finish(training: Training, post: Post): void {
+function finish(training: Training, groups: EpochGroups, post: Post): void {
   const { stopReason, bestEpoch } = training;
   if (stopReason === null) {
     throw new Error('the training has not ended');
   }
   post({ type: 'finishing' });
   const bytes = owned(training.model());
+  const results = flatResults(training.results());
+  const last = groups.take();
   post(
     {
       type: 'finished',
+      ...last,
       stopReason,
-      results: flatResults(training.results()),
+      results,
       weightsSha256: sha256(training.parameterBytes()),
       bestEpoch,
       model: { epoch: bestEpoch ?? training.epoch, sha256: sha256(bytes), bytes },
     },
-    [bytes.buffer],
+    [bytes.buffer, ...buffersOf(last)],
   );
+}
+
+function buffersOf({ checkpoint }: EpochGroup): ArrayBuffer[] {
+  return checkpoint === null ? [] : [checkpoint.bytes.buffer];
 }
 
 /** As a run shows them: the numbers by name, and the confusion matrix of a classifier among them. */
@@ -172,12 +174,18 @@ function flatResults({ metrics, confusion }: RunResults): object {
 }
 
 /** Blocks the thread, not the process: its only other work is this training. */
-function waitForRoom(epoch: number, shared: Int32Array, shouldStop: () => boolean): void {
+function waitForRoom(
+  epoch: number,
+  shared: Int32Array,
+  groups: EpochGroups,
+  shouldStop: () => boolean,
+): void {
   for (;;) {
     const committed = Atomics.load(shared, control.committed);
     if (epoch - committed < epochsAheadMax || shouldStop()) {
       return;
     }
+    groups.flush();
     Atomics.wait(shared, control.committed, committed, roomPollMs);
   }
 }

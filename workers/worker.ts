@@ -24,6 +24,8 @@ export interface TrainingWorker {
 const cacheBytesMax = 256 * 1024 ** 2;
 const retryMs = 1_000;
 const stallSeconds = 20;
+/** Runs in memory for each slot: one is trained while the last one's end is being stored. */
+const tasksPerSlot = 3;
 
 export async function startWorker(config: Config, databaseUrl: string, log: Log): Promise<TrainingWorker> {
   const { redisUrl, leaseSeconds, workerSlots } = config;
@@ -35,23 +37,28 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
   const claimant = { workerId: `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`, leaseSeconds };
   const stopping = new AbortController();
   const tasks = new Map<string, RunTask>();
-  /** Slots that are free and not about to be taken. */
-  let free = workerSlots;
-  let slotFreed: () => void = () => undefined;
+  /** Slots whose run is claimed or trained. A run that only has to be stored takes none. */
+  let busy = 0;
+  let roomMade: () => void = () => undefined;
+  const hasRoom = () => busy < workerSlots && tasks.size < workerSlots * tasksPerSlot;
+
+  const freeSlot = (): void => {
+    busy--;
+    roomMade();
+  };
 
   /** Takes a slot for what `claim` may bring. False: nothing was claimed. */
   const tryClaim = async (claim: () => Promise<ClaimedRun | null>): Promise<boolean> => {
-    if (free === 0) {
+    if (!hasRoom()) {
       return false;
     }
-    free--;
+    busy++;
     const claimed = await claim().catch((error: unknown) => {
       log.warn({ err: error }, 'could not claim a run');
       return null;
     });
     if (claimed === null) {
-      free++;
-      slotFreed();
+      freeSlot();
       return false;
     }
     train(claimed);
@@ -69,23 +76,23 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
     if (stopping.signal.aborted) {
       task.drain();
     }
+    void task.trained.then(freeSlot);
     void task.ended.then(async ({ waits }) => {
       log.info({ run: runId, fence, waits }, 'training ended');
       if (tasks.get(runId) === task) {
         tasks.delete(runId);
       }
-      free++;
-      slotFreed();
+      roomMade();
       if (waits) {
         await issueTickets({ db, queue, log }, [{ runId, fence }]);
       }
     });
   };
 
-  const freeSlot = async (): Promise<void> => {
-    while (free === 0 && !stopping.signal.aborted) {
+  const room = async (): Promise<void> => {
+    while (!hasRoom() && !stopping.signal.aborted) {
       await new Promise<void>((resolve) => {
-        slotFreed = resolve;
+        roomMade = resolve;
       });
     }
   };
@@ -93,10 +100,10 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
   /** The doorbell: a ticket is fetched only when there is room for its run. */
   const serveTickets = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
-      await freeSlot();
+      await room();
       const runId = await queue.receive(stopping.signal);
       if (runId !== null) {
-        await freeSlot();
+        await room();
         await tryClaim(() => claimRun(db, runId, claimant));
       }
     }
@@ -124,7 +131,7 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
   return {
     drain: async () => {
       stopping.abort();
-      slotFreed();
+      roomMade();
       const ended = [...tasks.values()].map((task) => {
         task.drain();
         return task.ended;

@@ -1,7 +1,8 @@
 // How a run's row changes its state and how that is told. The caller holds the row's lock and has asked the
 // table in status.ts.
 import type { DatabaseTransaction } from '../db/client.ts';
-import { appendEvents } from './events-store.ts';
+import { Prisma } from '../db/generated/client.ts';
+import { appendEvents, type NewEvent } from './events-store.ts';
 import type { RunFailure, RunStatus, StopReason, TerminalStatus } from './status.ts';
 
 export interface Ending {
@@ -15,23 +16,29 @@ export interface Ending {
 
 /** Writes a terminal state, lets go of the lease, and appends `status` and `done`. */
 export async function endRun(tx: DatabaseTransaction, runId: string, ending: Ending): Promise<void> {
-  const { status, stopReason } = ending;
-  const failure = ending.failure === undefined ? null : readable(ending.failure);
-  const results = ending.results ?? null;
-  const weightsSha256 = ending.weightsSha256 ?? null;
-  await tx.$executeRaw`
-    UPDATE "Run" SET
-      "status" = ${status}::"RunStatus",
-      "stopReason" = ${stopReason},
-      "failure" = ${json(failure)}::jsonb,
-      "results" = ${json(results)}::jsonb,
-      "weightsSha256" = ${weightsSha256},
-      "finishedAt" = now(), "workerId" = NULL, "leaseExpiresAt" = NULL
-    WHERE "id" = ${runId}::uuid`;
-  await appendEvents(tx, runId, [
+  await tx.$executeRaw`UPDATE "Run" SET ${endingColumns(ending)} WHERE "id" = ${runId}::uuid`;
+  await appendEvents(tx, runId, endingEvents(ending));
+}
+
+/** What an ending sets in the run's row. */
+export function endingColumns({ status, stopReason, failure, results, weightsSha256 }: Ending): Prisma.Sql {
+  return Prisma.sql`
+    "status" = ${status}::"RunStatus",
+    "stopReason" = ${stopReason},
+    "failure" = ${json(failure && readable(failure))}::jsonb,
+    "results" = ${json(results)}::jsonb,
+    "weightsSha256" = ${weightsSha256 ?? null},
+    "finishedAt" = now(), "workerId" = NULL, "leaseExpiresAt" = NULL`;
+}
+
+/** The last events of a run. */
+export function endingEvents(ending: Ending): NewEvent[] {
+  const { status, stopReason, failure, results = null, weightsSha256 = null } = ending;
+  const told = failure === undefined ? {} : { failure: readable(failure) };
+  return [
     { type: 'status', data: { status, stopReason } },
-    { type: 'done', data: { status, stopReason, results, weightsSha256, ...(failure && { failure }) } },
-  ]);
+    { type: 'done', data: { status, stopReason, results, weightsSha256, ...told } },
+  ];
 }
 
 /** Writes a state without a holder (`queued`, `paused`); the next ticket is due at once. */
@@ -50,7 +57,7 @@ export async function parkRun(
 }
 
 function json(value: unknown): string | null {
-  return value === null ? null : JSON.stringify(value);
+  return value === undefined || value === null ? null : JSON.stringify(value);
 }
 
 /** Postgres has no NUL in its text; a detail may quote what somebody uploaded. */

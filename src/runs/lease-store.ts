@@ -1,8 +1,9 @@
 // Who may train a run. A claim raises the run's fence and sets a lease by the database's clock; every later
 // write of the worker names that fence and finds no row once somebody else may have the run.
 import type { Database, DatabaseTransaction } from '../db/client.ts';
+import { Prisma } from '../db/generated/client.ts';
 import { type Ending, endRun, parkRun } from './ending-store.ts';
-import { appendEvents } from './events-store.ts';
+import { runEventsChannel } from './events-store.ts';
 import { type HeldStatus, isTerminal, type RunAction, transition } from './status.ts';
 
 /** A worker's right to one run. */
@@ -35,49 +36,56 @@ export const restartsMax = 5;
 
 /** Takes a queued run. Null when it is not queued any more: the ticket was late or a copy. */
 export async function claimRun(db: Database, runId: string, claimant: Claimant): Promise<ClaimedRun | null> {
-  return transact(db, async (tx) => {
-    const claimed = await tx.$queryRaw<{ fence: number }[]>`
-      UPDATE "Run" SET
-        "status" = 'running', "fence" = "fence" + 1, "restarts" = "restarts" + 1,
-        "workerId" = ${claimant.workerId},
-        "leaseExpiresAt" = now() + make_interval(secs => ${claimant.leaseSeconds}::float8),
-        "startedAt" = COALESCE("startedAt", now())
-      WHERE "id" = ${runId}::uuid AND "status" = 'queued'
-      RETURNING "fence"`;
-    const fence = claimed[0]?.fence;
-    if (fence === undefined) {
-      return null;
-    }
-    await appendEvents(tx, runId, [{ type: 'status', data: { status: 'running' } }]);
-    const run = await tx.run.findUniqueOrThrow({
-      where: { id: runId },
-      select: {
-        spec: true,
-        epoch: true,
-        epochsPlanned: true,
-        datasetId: true,
-        dataset: { select: { contentSha256: true, byteLength: true, columns: true } },
-      },
-    });
-    return {
-      ...run,
-      hold: { runId, fence },
-      dataset: { ...run.dataset, byteLength: Number(run.dataset.byteLength) },
-    };
-  });
+  return claim(db, Prisma.sql`${runId}::uuid`, claimant);
 }
 
 /** Claims the run that waits longest, ticket or not: training goes on while the queue is away. */
 export async function claimNextRun(db: Database, claimant: Claimant): Promise<ClaimedRun | null> {
-  const waiting = await db.$queryRaw<{ id: string }[]>`
-    SELECT "id" FROM "Run" WHERE "status" = 'queued' ORDER BY "createdAt" LIMIT 8`;
-  for (const { id } of waiting) {
-    const claimed = await claimRun(db, id, claimant);
-    if (claimed !== null) {
-      return claimed;
-    }
+  const next = Prisma.sql`(
+    SELECT "id" FROM "Run" WHERE "status" = 'queued' ORDER BY "createdAt" LIMIT 1 FOR UPDATE SKIP LOCKED)`;
+  return claim(db, next, claimant);
+}
+
+async function claim(
+  db: Database,
+  which: Prisma.Sql,
+  { workerId, leaseSeconds }: Claimant,
+): Promise<ClaimedRun | null> {
+  const status = transition('queued', 'claim');
+  const rows = await db.$queryRaw<ClaimRow[]>`
+    WITH run AS (
+      UPDATE "Run" SET
+        "status" = ${status}::"RunStatus", "fence" = "fence" + 1, "restarts" = "restarts" + 1,
+        "eventSequence" = "eventSequence" + 1, "workerId" = ${workerId},
+        "leaseExpiresAt" = now() + make_interval(secs => ${leaseSeconds}::float8),
+        "startedAt" = COALESCE("startedAt", now())
+      WHERE "id" = ${which} AND "status" = 'queued'
+      RETURNING *
+    ), event AS (
+      INSERT INTO "RunEvent" ("runId", "sequence", "type", "data")
+      SELECT "id", "eventSequence", 'status', ${JSON.stringify({ status })}::jsonb FROM run
+    )
+    SELECT run."id" AS "runId", run."fence", run."spec", run."epoch", run."epochsPlanned", run."datasetId",
+      dataset."contentSha256", dataset."byteLength", dataset."columns",
+      pg_notify(${runEventsChannel}, run."id"::text)::text
+    FROM run JOIN "Dataset" AS dataset ON dataset."id" = run."datasetId"`;
+  const row = rows[0];
+  if (row === undefined) {
+    return null;
   }
-  return null;
+  const { runId, fence, contentSha256, byteLength, columns, ...run } = row;
+  const dataset = { contentSha256, byteLength: Number(byteLength), columns };
+  return { ...run, hold: { runId, fence }, dataset };
+}
+
+interface ClaimRow extends Hold {
+  readonly spec: unknown;
+  readonly epoch: number;
+  readonly epochsPlanned: number;
+  readonly datasetId: string;
+  readonly contentSha256: string;
+  readonly byteLength: bigint;
+  readonly columns: unknown;
 }
 
 /** Extends the lease and says what is wanted of the run now. `lost`: drop it at once. */
@@ -94,13 +102,10 @@ export async function renewLease(
   return rows[0]?.status ?? 'lost';
 }
 
-/** What is wanted of the run, without touching its lease. */
-export async function readWanted(db: Database, hold: Hold): Promise<HeldStatus | 'lost'> {
-  const rows = await db.$queryRaw<{ status: HeldStatus }[]>`
-    SELECT "status" FROM "Run"
-    WHERE "id" = ${hold.runId}::uuid AND "fence" = ${hold.fence}::int
-      AND "status" IN ('running', 'pausing', 'cancelling')`;
-  return rows[0]?.status ?? 'lost';
+/** The run as it is now, without its lock; null to a stale hold. */
+export async function readHeld(db: Database, hold: Hold): Promise<HeldRun | null> {
+  const rows = await db.$queryRaw<HeldRun[]>`${heldBy(hold)}`;
+  return rows[0] ?? null;
 }
 
 /** Stopped on purpose: queued again, paused or cancelled, as was wanted. Not a crash. False: not held. */
@@ -150,12 +155,15 @@ export interface HeldRun {
 
 /** The fence check: locks the run's row for this transaction, or answers null to a stale hold. */
 export async function lockHeld(tx: DatabaseTransaction, hold: Hold): Promise<HeldRun | null> {
-  const rows = await tx.$queryRaw<HeldRun[]>`
-    SELECT "id", "status", "epoch", "epochsPlanned", "restarts" FROM "Run"
-    WHERE "id" = ${hold.runId}::uuid AND "fence" = ${hold.fence}::int
-      AND "status" IN ('running', 'pausing', 'cancelling')
-    FOR UPDATE`;
+  const rows = await tx.$queryRaw<HeldRun[]>`${heldBy(hold)} FOR UPDATE`;
   return rows[0] ?? null;
+}
+
+function heldBy({ runId, fence }: Hold): Prisma.Sql {
+  return Prisma.sql`
+    SELECT "id", "status", "epoch", "epochsPlanned", "restarts" FROM "Run"
+    WHERE "id" = ${runId}::uuid AND "fence" = ${fence}::int
+      AND "status" IN ('running', 'pausing', 'cancelling')`;
 }
 
 /** Checkpoints of some hundred megabytes travel inside these transactions. */

@@ -1,10 +1,18 @@
 // What a worker writes about the run it holds: epochs with their events and checkpoint, and the end. Each is one
-// transaction that checks the fence first, and may be repeated when its answer was lost.
-import type { Database, DatabaseTransaction } from '../db/client.ts';
-import { endRun } from './ending-store.ts';
-import { appendEvents } from './events-store.ts';
-import { type Hold, lockHeld, transact } from './lease-store.ts';
-import { type HeldStatus, isTerminal, type RunFailure, type StopReason, transition } from './status.ts';
+// statement, hence one transaction, that checks the fence first, and may be repeated when its answer was lost.
+import type { Database } from '../db/client.ts';
+import { Prisma } from '../db/generated/client.ts';
+import { type Ending, endingColumns, endingEvents } from './ending-store.ts';
+import { appendEvents, runEventsChannel } from './events-store.ts';
+import { type Hold, lockHeld, readHeld, transact } from './lease-store.ts';
+import {
+  type HeldStatus,
+  heldStatuses,
+  isTerminal,
+  type RunFailure,
+  type StopReason,
+  transition,
+} from './status.ts';
 
 export interface FinishedEpoch {
   readonly epoch: number;
@@ -23,45 +31,25 @@ export interface CheckpointBytes {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
+/** Consecutive epochs, and the state after one of them where it is to be kept. */
+export interface EpochGroup {
+  readonly epochs: readonly FinishedEpoch[];
+  readonly checkpoint: CheckpointBytes | null;
+}
+
 /**
- * Stores consecutive epochs; those the run already has (recomputed after a resume) are passed over. Answers with
- * what is wanted of the run, or `lost` when nothing was written because the hold is stale.
+ * Stores epochs; those the run already has (recomputed after a resume) are passed over. Answers with what is wanted
+ * of the run, or `lost` when nothing was written because the hold is stale. Throws where epochs are missing between
+ * what is stored and what is given.
  */
 export async function commitEpochs(
   db: Database,
   hold: Hold,
-  epochs: readonly FinishedEpoch[],
-  checkpoint: CheckpointBytes | null,
+  { epochs, checkpoint }: EpochGroup,
 ): Promise<HeldStatus | 'lost'> {
-  return transact(db, async (tx) => {
-    const run = await lockHeld(tx, hold);
-    if (run === null) {
-      return 'lost';
-    }
-    const fresh = epochs.filter(({ epoch }) => epoch > run.epoch);
-    if (fresh.some(({ epoch }, i) => epoch !== run.epoch + 1 + i)) {
-      throw new Error(`epoch ${fresh[0]?.epoch} of run ${hold.runId} does not follow epoch ${run.epoch}`);
-    }
-    const last = fresh.at(-1);
-    if (last !== undefined) {
-      await insertEpochs(tx, hold.runId, fresh);
-      await tx.$executeRaw`
-        UPDATE "Run" SET "epoch" = ${last.epoch}::int, "bestEpoch" = ${last.bestEpoch}::int, "restarts" = 0
-        WHERE "id" = ${hold.runId}::uuid`;
-    }
-    if (checkpoint !== null) {
-      await upsertCheckpoint(tx, hold.runId, 'latest', checkpoint);
-    }
-    await appendEvents(
-      tx,
-      hold.runId,
-      fresh.map(({ epoch, metrics, diverged, etaSeconds }) => ({
-        type: 'epoch',
-        data: { epoch, epochs: run.epochsPlanned, metrics, etaSeconds, ...(diverged && { diverged }) },
-      })),
-    );
-    return run.status;
-  });
+  const checkpoints = checkpoint === null ? [] : [{ role: 'latest' as const, ...checkpoint }];
+  const written = await writeHeld(db, hold, heldStatuses, { epochs, checkpoints, ending: null });
+  return written ?? (await explainRefusal(db, hold, epochs));
 }
 
 export interface Outcome {
@@ -75,32 +63,46 @@ export interface Outcome {
   readonly model?: CheckpointBytes;
 }
 
-/** Ends the run. A cancel that was accepted before wins. False: the hold is stale, nothing was written. */
-export async function finishRun(db: Database, hold: Hold, outcome: Outcome): Promise<boolean> {
-  return transact(db, async (tx) => {
-    const run = await lockHeld(tx, hold);
-    if (run === null) {
-      return false;
-    }
-    const status = transition(run.status, outcome.action);
-    if (status === null || !isTerminal(status)) {
-      throw new Error(`a ${run.status} run cannot ${outcome.action}`);
-    }
-    if (status === 'cancelled') {
-      await endRun(tx, hold.runId, { status, stopReason: 'user' });
+const nothing: EpochGroup = { epochs: [], checkpoint: null };
+
+/**
+ * Ends the run, with its last epochs. A cancel that was accepted before wins. False: the hold is stale, nothing was
+ * written. Throws like `commitEpochs`.
+ */
+export async function finishRun(
+  db: Database,
+  hold: Hold,
+  outcome: Outcome,
+  { epochs, checkpoint }: EpochGroup = nothing,
+): Promise<boolean> {
+  const latest = checkpoint === null ? [] : [{ role: 'latest' as const, ...checkpoint }];
+  // Decided on the state the run most likely is in, and written only if that is the state it is in.
+  let held: HeldStatus | 'lost' = 'running';
+  while (held !== 'lost') {
+    const ending = endingOf(held, outcome);
+    const ended = { epochs, checkpoints: [...latest, ...ending.model], ending };
+    if ((await writeHeld(db, hold, [held], ended)) !== null) {
       return true;
     }
-    if (outcome.model !== undefined) {
-      await upsertCheckpoint(tx, hold.runId, 'best', outcome.model);
-    }
-    if (outcome.bestEpoch !== undefined) {
-      await tx.$executeRaw`
-        UPDATE "Run" SET "bestEpoch" = ${outcome.bestEpoch}::int WHERE "id" = ${hold.runId}::uuid`;
-    }
-    const { stopReason, failure, results, weightsSha256 } = outcome;
-    await endRun(tx, hold.runId, { status, stopReason, failure, results, weightsSha256 });
-    return true;
-  });
+    held = await explainRefusal(db, hold, epochs);
+  }
+  return false;
+}
+
+type HeldEnding = Ending & { readonly bestEpoch?: number | null | undefined };
+
+function endingOf(
+  held: HeldStatus,
+  { action, model, ...outcome }: Outcome,
+): HeldEnding & { readonly model: readonly StoredCheckpoint[] } {
+  const status = transition(held, action);
+  if (status === null || !isTerminal(status)) {
+    throw new Error(`a ${held} run cannot ${action}`);
+  }
+  if (status === 'cancelled') {
+    return { status, stopReason: 'user', model: [] };
+  }
+  return { ...outcome, status, model: model === undefined ? [] : [{ role: 'best', ...model }] };
 }
 
 /** Appends a `log` event a client may read. False: the hold is stale. */
@@ -122,29 +124,98 @@ export async function readLatestCheckpoint(db: Database, runId: string): Promise
   });
 }
 
-async function insertEpochs(
-  tx: DatabaseTransaction,
-  runId: string,
-  epochs: readonly FinishedEpoch[],
-): Promise<void> {
-  // JSON has no NaN and no infinity: JSON.stringify turns them into null, as the column wants them.
-  await tx.$executeRaw`
-    INSERT INTO "Epoch" ("runId", "epoch", "metrics", "diverged", "weightsSha256", "durationMs")
-    SELECT ${runId}::uuid, row."epoch", row."metrics", row."diverged", row."weightsSha256", row."durationMs"
-    FROM jsonb_to_recordset(${JSON.stringify(epochs)}::jsonb) AS row(
-      "epoch" int, "metrics" jsonb, "diverged" boolean, "weightsSha256" text, "durationMs" float8)`;
+type StoredCheckpoint = CheckpointBytes & { readonly role: 'latest' | 'best' };
+
+interface HeldWrite {
+  readonly epochs: readonly FinishedEpoch[];
+  readonly checkpoints: readonly StoredCheckpoint[];
+  readonly ending: HeldEnding | null;
 }
 
-async function upsertCheckpoint(
-  tx: DatabaseTransaction,
-  runId: string,
-  role: 'latest' | 'best',
-  { epoch, sha256, bytes }: CheckpointBytes,
-): Promise<void> {
-  await tx.$executeRaw`
+/**
+ * Everything in one statement: whoever asks, at any moment, sees all of it or nothing, and it costs one round trip.
+ * Answers with the state the run was in; null: it is not held with this fence in one of the given states, or epochs
+ * are missing, and nothing was written.
+ */
+async function writeHeld(
+  db: Database,
+  hold: Hold,
+  statuses: readonly HeldStatus[],
+  { epochs, checkpoints, ending }: HeldWrite,
+): Promise<HeldStatus | null> {
+  const first = epochs.at(0)?.epoch ?? 0;
+  const last = epochs.at(-1);
+  const events = ending === null ? [] : endingEvents(ending);
+  const bestEpoch =
+    ending?.bestEpoch === undefined
+      ? Prisma.sql`CASE WHEN "added" > 0 THEN ${last?.bestEpoch ?? null}::int ELSE run."bestEpoch" END`
+      : Prisma.sql`${ending.bestEpoch}::int`;
+  // The row's lock comes first, so "held" is the newest version and stays it. JSON has no NaN and no infinity:
+  // JSON.stringify turns them into null, as the columns want them.
+  const rows = await db.$queryRaw<{ status: HeldStatus }[]>`
+    WITH held AS (
+      SELECT "id", "status", "epoch", "epochsPlanned", "eventSequence",
+        GREATEST(${last?.epoch ?? 0}::int - "epoch", 0) AS "added"
+      FROM "Run"
+      WHERE "id" = ${hold.runId}::uuid AND "fence" = ${hold.fence}::int
+        AND "status" = ANY(${statuses}::"RunStatus"[]) AND "epoch" >= ${first - 1}::int
+      FOR UPDATE
+    ), fresh AS (
+      SELECT row.* FROM held, jsonb_to_recordset(${JSON.stringify(epochs)}::jsonb) AS row(
+        "epoch" int, "metrics" jsonb, "diverged" boolean, "weightsSha256" text, "durationMs" float8,
+        "etaSeconds" float8)
+      WHERE row."epoch" > held."epoch"
+    ), epochs AS (
+      INSERT INTO "Epoch" ("runId", "epoch", "metrics", "diverged", "weightsSha256", "durationMs")
+      SELECT held."id", fresh."epoch", "metrics", "diverged", "weightsSha256", "durationMs" FROM held, fresh
+    ), events AS (
+      INSERT INTO "RunEvent" ("runId", "sequence", "type", "data")
+      SELECT held."id", held."eventSequence" + fresh."epoch" - held."epoch", 'epoch', jsonb_build_object(
+          'epoch', fresh."epoch", 'epochs', "epochsPlanned", 'metrics', "metrics", 'etaSeconds', "etaSeconds"
+        ) || CASE WHEN "diverged" THEN '{"diverged": true}'::jsonb ELSE '{}'::jsonb END
+      FROM held, fresh
+      UNION ALL
+      SELECT held."id", (held."eventSequence" + held."added" + event.position)::int,
+        event.value->>'type', event.value->'data'
+      FROM held, jsonb_array_elements(${JSON.stringify(events)}::jsonb) WITH ORDINALITY
+        AS event(value, position)
+    ), ${checkpoints.length === 0 ? Prisma.empty : Prisma.sql`checkpoints AS (${upsert(checkpoints)}),`} written AS (
+      UPDATE "Run" AS run SET
+        "epoch" = held."epoch" + "added",
+        "restarts" = CASE WHEN "added" > 0 THEN 0 ELSE run."restarts" END,
+        "bestEpoch" = ${bestEpoch},
+        "eventSequence" = held."eventSequence" + "added" + ${events.length}::int
+        ${ending === null ? Prisma.empty : Prisma.sql`, ${endingColumns(ending)}`}
+      FROM held WHERE run."id" = held."id"
+    )
+    SELECT "status", pg_notify(${runEventsChannel}, "id"::text)::text FROM held`;
+  return rows[0]?.status ?? null;
+}
+
+/** From `held`, a row each. */
+function upsert(checkpoints: readonly StoredCheckpoint[]): Prisma.Sql {
+  const rows = checkpoints.map(
+    ({ role, epoch, sha256, bytes }) =>
+      Prisma.sql`(${role}::"CheckpointRole", ${epoch}::int, ${sha256}, ${bytes.byteLength}::int, ${bytes}::bytea)`,
+  );
+  return Prisma.sql`
     INSERT INTO "Checkpoint" ("runId", "role", "epoch", "sha256", "byteLength", "bytes")
-    VALUES (${runId}::uuid, ${role}::"CheckpointRole", ${epoch}::int, ${sha256}, ${bytes.byteLength}::int, ${bytes})
+    SELECT held."id", given.* FROM held, (VALUES ${Prisma.join(rows)}) AS given
     ON CONFLICT ("runId", "role") DO UPDATE SET
       "epoch" = EXCLUDED."epoch", "sha256" = EXCLUDED."sha256", "byteLength" = EXCLUDED."byteLength",
       "bytes" = EXCLUDED."bytes", "createdAt" = now()`;
+}
+
+/** Why nothing was written: the state the run is in instead, or `lost`. Throws where epochs are missing. */
+async function explainRefusal(
+  db: Database,
+  hold: Hold,
+  epochs: readonly FinishedEpoch[],
+): Promise<HeldStatus | 'lost'> {
+  const run = await readHeld(db, hold);
+  const first = epochs[0]?.epoch;
+  if (run !== null && first !== undefined && first > run.epoch + 1) {
+    throw new Error(`epoch ${first} of run ${hold.runId} does not follow epoch ${run.epoch}`);
+  }
+  return run?.status ?? 'lost';
 }

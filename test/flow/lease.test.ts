@@ -81,12 +81,10 @@ describe('a commit', () => {
     const runId = await insertRun(at);
     const { hold } = await claimed(runId);
     const checkpoint = { epoch: 2, sha256: 'abc', bytes: new Uint8Array([1, 2, 3]) };
-    const wanted = await commitEpochs(
-      at.db,
-      hold,
-      [epoch(1), epoch(2, { loss: Number.NaN, accuracy: 0.5 })],
+    const wanted = await commitEpochs(at.db, hold, {
+      epochs: [epoch(1), epoch(2, { loss: Number.NaN, accuracy: 0.5 })],
       checkpoint,
-    );
+    });
     expect(wanted).toBe('running');
     const rows = await at.db.epoch.findMany({ where: { runId }, orderBy: { epoch: 'asc' } });
     expect(rows.map(({ metrics }) => metrics)).toEqual([{ loss: 1 }, { loss: null, accuracy: 0.5 }]);
@@ -108,16 +106,18 @@ describe('a commit', () => {
   it('passes over what is stored, so that a lost answer may be asked for again', async () => {
     const runId = await insertRun(at);
     const { hold } = await claimed(runId);
-    await commitEpochs(at.db, hold, [epoch(1), epoch(2)], null);
-    await commitEpochs(at.db, hold, [epoch(1), epoch(2), epoch(3)], null);
-    await commitEpochs(at.db, hold, [epoch(3)], null);
+    await commitEpochs(at.db, hold, { epochs: [epoch(1), epoch(2)], checkpoint: null });
+    await commitEpochs(at.db, hold, { epochs: [epoch(1), epoch(2), epoch(3)], checkpoint: null });
+    await commitEpochs(at.db, hold, { epochs: [epoch(3)], checkpoint: null });
     expect(await epochsOf(runId)).toEqual([1, 2, 3]);
     expect(await eventsOf(at, runId)).toHaveLength(4);
   });
 
   it('refuses a gap', async () => {
     const { hold } = await claimed(await insertRun(at));
-    await expect(commitEpochs(at.db, hold, [epoch(2)], null)).rejects.toThrow('does not follow');
+    await expect(commitEpochs(at.db, hold, { epochs: [epoch(2)], checkpoint: null })).rejects.toThrow(
+      'does not follow',
+    );
     expect(await epochsOf(hold.runId)).toEqual([]);
   });
 });
@@ -126,14 +126,14 @@ describe('a stale fence', () => {
   it('writes nothing, whatever it tries', async () => {
     const runId = await insertRun(at);
     const { hold: stale } = await claimed(runId);
-    await commitEpochs(at.db, stale, [epoch(1)], null);
+    await commitEpochs(at.db, stale, { epochs: [epoch(1)], checkpoint: null });
     await expireLease(at, runId);
     expect(await requeueExpired(at.db)).toContain(runId);
     await expectRefused(stale);
     const { hold } = await claimed(runId);
     expect(hold.fence).toBe(2);
     await expectRefused(stale);
-    expect(await commitEpochs(at.db, hold, [epoch(2)], null)).toBe('running');
+    expect(await commitEpochs(at.db, hold, { epochs: [epoch(2)], checkpoint: null })).toBe('running');
     expect(await epochsOf(runId)).toEqual([1, 2]);
     await expectGaplessEvents(runId);
   });
@@ -142,7 +142,7 @@ describe('a stale fence', () => {
     const before = [await readRun(stale.runId), await eventsOf(at, stale.runId)];
     const checkpoint = { epoch: 2, sha256: 'stale', bytes: new Uint8Array(1) };
     expect(await renewLease(at.db, stale, 15)).toBe('lost');
-    expect(await commitEpochs(at.db, stale, [epoch(2)], checkpoint)).toBe('lost');
+    expect(await commitEpochs(at.db, stale, { epochs: [epoch(2)], checkpoint })).toBe('lost');
     expect(await finishRun(at.db, stale, { action: 'succeed', stopReason: 'completed' })).toBe(false);
     expect(await releaseRun(at.db, stale)).toBe(false);
     expect(await surrenderRun(at.db, stale)).toBe(false);
@@ -165,7 +165,7 @@ describe('letting go', () => {
       if (attempt === 1) {
         // Progress forgives what came before.
         await surrenderRun(at.db, hold);
-        await commitEpochs(at.db, (await claimed(runId)).hold, [epoch(1)], null);
+        await commitEpochs(at.db, (await claimed(runId)).hold, { epochs: [epoch(1)], checkpoint: null });
         await expireLease(at, runId);
         await requeueExpired(at.db);
         await claimed(runId);

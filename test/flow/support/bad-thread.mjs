@@ -4,13 +4,17 @@ import { parentPort } from 'node:worker_threads';
 parentPort.on('message', ({ spec }) => {
   parentPort.postMessage({ type: 'prepared', epoch: 0 });
   parentPort.postMessage({
-    type: 'epoch',
-    epoch: 1,
-    metrics: { loss: 1 },
-    diverged: false,
-    durationMs: 1,
-    weightsSha256: 'first',
-    bestEpoch: null,
+    type: 'epochs',
+    epochs: [
+      {
+        epoch: 1,
+        metrics: { loss: 1 },
+        diverged: false,
+        durationMs: 1,
+        weightsSha256: 'first',
+        bestEpoch: null,
+      },
+    ],
     checkpoint: null,
   });
   const ends = {
@@ -18,7 +22,7 @@ parentPort.on('message', ({ spec }) => {
     throw: () => {
       throw new Error('a trap');
     },
-    nonsense: () => parentPort.postMessage({ type: 'epoch', epoch: 'two' }),
+    nonsense: () => parentPort.postMessage({ type: 'epochs', epochs: 'two' }),
     loop: () => {
       for (;;) {}
     },

@@ -37,7 +37,8 @@ export async function trainedRun(service: TestService, more: object = {}): Promi
       const common = { durationMs: 1, bestEpoch: training.bestEpoch, etaSeconds: 0 };
       const row = { epoch, metrics, diverged, weightsSha256: sha256(training.parameterBytes()), ...common };
       const bytes = new Uint8Array(training.checkpoint());
-      await commitEpochs(db, claimed.hold, [row], { epoch, sha256: sha256(bytes), bytes });
+      const checkpoint = { epoch, sha256: sha256(bytes), bytes };
+      await commitEpochs(db, claimed.hold, { epochs: [row], checkpoint });
     }
     const model = new Uint8Array(training.model());
     const state = new Uint8Array(training.checkpoint());

@@ -10,7 +10,7 @@ function setUp(answer: () => Promise<'running' | 'lost'> = async () => 'running'
   const hopeless: unknown[] = [];
   const progress = createProgress({
     epochsPlanned: 10,
-    commit: async (epochs, checkpoint) => {
+    commit: async ({ epochs, checkpoint }) => {
       commits.push({ epochs: epochs.map(({ epoch }) => epoch), checkpoint: checkpoint?.epoch ?? null });
       return answer();
     },
@@ -41,11 +41,11 @@ describe('the progress of a run', () => {
       await gate;
       return 'running';
     });
-    progress.add(epoch(1), null);
+    progress.add([epoch(1)], null);
     const flushed = progress.flush();
-    progress.add(epoch(2), checkpoint(2));
-    progress.add(epoch(3), null);
-    progress.add(epoch(4), checkpoint(4));
+    progress.add([epoch(2)], checkpoint(2));
+    progress.add([epoch(3)], null);
+    progress.add([epoch(4)], checkpoint(4));
     release();
     await flushed;
     expect(commits).toEqual([
@@ -64,26 +64,55 @@ describe('the progress of a run', () => {
 
   it('writes nothing more once the run is lost', async () => {
     const { progress, commits, wanted } = setUp(async () => 'lost');
-    progress.add(epoch(1), null);
+    progress.add([epoch(1)], null);
     await progress.flush();
-    progress.add(epoch(2), checkpoint(2));
+    progress.add([epoch(2)], checkpoint(2));
     await progress.flush();
     expect(commits).toEqual([{ epochs: [1], checkpoint: null }]);
     expect(wanted).toEqual(['lost']);
   });
 
+  it('hands over what is left, once what is under way is stored', async () => {
+    const { progress, commits } = setUp();
+    progress.add([epoch(1)], null);
+    const flushed = progress.flush();
+    progress.add([epoch(2), epoch(3)], checkpoint(3));
+    await flushed;
+    progress.add([epoch(4)], checkpoint(4));
+    const rest = await progress.take();
+    expect(rest?.epochs.map((each) => each.epoch)).toEqual([4]);
+    expect(rest?.checkpoint?.epoch).toBe(4);
+    expect(commits).toEqual([
+      { epochs: [1], checkpoint: null },
+      { epochs: [2, 3], checkpoint: 3 },
+    ]);
+    expect(await progress.take()).toEqual({ epochs: [], checkpoint: null });
+  });
+
+  it('hands nothing over once the run is lost or hopeless', async () => {
+    const lost = setUp(async () => 'lost');
+    lost.progress.add([epoch(1)], null);
+    await lost.progress.flush();
+    lost.progress.add([epoch(2)], null);
+    expect(await lost.progress.take()).toBeNull();
+    const hopeless = setUp(() => Promise.reject(new Error('no database')));
+    hopeless.progress.add([epoch(1)], null);
+    await hopeless.progress.flush();
+    expect(await hopeless.progress.take()).toBeNull();
+  });
+
   it('says when there is no hope, and flushes all the same', async () => {
     const { progress, hopeless } = setUp(() => Promise.reject(new Error('no database')));
-    progress.add(epoch(1), null);
+    progress.add([epoch(1)], null);
     await progress.flush();
     expect(hopeless).toMatchObject([{ message: 'no database' }]);
   });
 
   it('commits without being asked to', async () => {
     const { progress, committed } = setUp();
-    progress.add(epoch(1), null);
+    progress.add([epoch(1)], null);
     await expect.poll(() => committed).toEqual([1]);
-    progress.add(epoch(2), null);
+    progress.add([epoch(2)], null);
     await expect.poll(() => committed).toEqual([1, 2]);
   });
 });
