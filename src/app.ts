@@ -25,6 +25,7 @@ import { outputRoutes } from './runs/outputs-routes.ts';
 import { createPredictionService } from './runs/predictions-service.ts';
 import { runRoutes } from './runs/routes.ts';
 import { createStreamServer, type StreamLimits } from './runs/stream-server.ts';
+import { createTicketIssuer } from './runs/tickets.ts';
 
 export interface AppLimits {
   readonly sockets: SocketLimits;
@@ -66,11 +67,12 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   healthRoutes(app, db);
   const hub = createEventHub(deps.databaseUrl);
   const streams = createStreamServer(app, { db, hub, authenticate, limits: limits.streams });
+  const tickets = createTicketIssuer({ db, queue: deps.queue, log });
   const predictions = createPredictionService(db, deps.backend);
   await app.register(async (keyed) => {
     requireKey(keyed, authenticate, createFailedKeys());
     datasetRoutes(keyed, { db, limits: limits.csv, bodyTimeoutMs: limits.sockets.bodyTimeoutMs });
-    runRoutes(keyed, { db, queue: deps.queue, log });
+    runRoutes(keyed, { db, tickets });
     outputRoutes(keyed, { db, streams, predictions });
   });
   return app;

@@ -2,11 +2,11 @@
 // written to the database, in one transaction.
 import type { Readable } from 'node:stream';
 import { v7 as uuidv7 } from 'uuid';
-import type { Database } from '../db/client.ts';
+import type { Database, DatabaseTransaction } from '../db/client.ts';
 import { pointerTo } from '../engine/issues.ts';
 import { problem } from '../errors.ts';
 import { sha256Hex } from '../idempotency/sha256.ts';
-import { claimKey, type StoredAnswer, storeAnswer } from '../idempotency/store.ts';
+import { answerOnce, type OnceAnswer, type StoredAnswer } from '../idempotency/store.ts';
 import type { ColumnTypes } from './columns.ts';
 import { scanCsv, UnknownColumns } from './csv.ts';
 import { CsvFlaw } from './csv-flaw.ts';
@@ -32,10 +32,7 @@ export interface Upload extends ColumnTypes {
 }
 
 /** 201 and the dataset; the stored answer again for a repeated key. Nothing stays behind of what is refused. */
-export async function createDataset(
-  deps: DatasetDeps,
-  upload: Upload,
-): Promise<StoredAnswer & { replayed: boolean }> {
+export async function createDataset(deps: DatasetDeps, upload: Upload): Promise<OnceAnswer> {
   const spool = await createSpool();
   try {
     const scanned = await scanUpload(deps, upload, spool);
@@ -74,17 +71,15 @@ async function storeUpload(db: Database, upload: Upload, spool: Spool, { columns
     idempotencyKey === null
       ? null
       : { projectId, key: idempotencyKey, route, bodySha256: sha256Hex(request) };
-  const store = async (tx: Parameters<Parameters<Database['$transaction']>[0]>[0]) => {
-    const stored = keyed && (await claimKey(tx, keyed));
-    if (stored) return { ...stored, replayed: true };
+  const insert = async (tx: DatabaseTransaction): Promise<StoredAnswer> => {
     const id = uuidv7();
     const { byteLength } = spool;
     const dataset = { id, projectId, name, contentSha256, byteLength, rowCount, columns };
     const response = await insertDataset(tx, dataset, spool.read());
-    const created = { status: 201, response, location: `/v1/datasets/${id}` };
-    if (keyed) await storeAnswer(tx, keyed, created);
-    return { ...created, replayed: false };
+    return { status: 201, response, location: `/v1/datasets/${id}` };
   };
+  const store = async (tx: DatabaseTransaction): Promise<OnceAnswer> =>
+    keyed === null ? { ...(await insert(tx)), replayed: false } : answerOnce(tx, keyed, () => insert(tx));
   return db.$transaction(store, { maxWait: 5_000, timeout: 10 * 60_000 });
 }
 

@@ -19,11 +19,13 @@ export interface StoredAnswer {
   readonly location: string | null;
 }
 
+export type OnceAnswer = StoredAnswer & { readonly replayed: boolean };
+
 const keptHours = 24;
 
 /**
- * The stored answer of an earlier request, or null: then do the work and call `storeAnswer` in the same
- * transaction. Throws 409 while another transaction holds the key, 422 when it was used for something else.
+ * The stored answer of an earlier request, or null; `answerOnce` goes on from there. Throws 409 while another
+ * transaction holds the key, 422 when it was used for something else.
  */
 export async function claimKey(tx: DatabaseTransaction, request: KeyedRequest): Promise<StoredAnswer | null> {
   const { projectId, key, route, bodySha256 } = request;
@@ -44,7 +46,7 @@ export async function claimKey(tx: DatabaseTransaction, request: KeyedRequest): 
   return { status: row.status, response: row.response, location: row.location };
 }
 
-export async function storeAnswer(
+async function storeAnswer(
   tx: DatabaseTransaction,
   request: KeyedRequest,
   answer: StoredAnswer,
@@ -57,6 +59,19 @@ export async function storeAnswer(
       location: answer.location,
     },
   });
+}
+
+/** What `work` answers, or what it answered under the same key before. Throws like `claimKey`. */
+export async function answerOnce(
+  tx: DatabaseTransaction,
+  keyed: KeyedRequest,
+  work: () => Promise<StoredAnswer>,
+): Promise<OnceAnswer> {
+  const stored = await claimKey(tx, keyed);
+  if (stored) return { ...stored, replayed: true };
+  const answer = await work();
+  await storeAnswer(tx, keyed, answer);
+  return { ...answer, replayed: false };
 }
 
 type Noun = 'dataset' | 'run';

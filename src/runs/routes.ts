@@ -49,12 +49,7 @@ export function runRoutes(app: FastifyInstance, deps: RunDeps): void {
       if (request.query.validateOnly === true) {
         return reply.code(200).send(await validateRun(db, projectId, request.body));
       }
-      const answer = await createRun(
-        { ...deps, log: request.log as RunDeps['log'] },
-        projectId,
-        request.body,
-        key,
-      );
+      const answer = await createRun(deps, projectId, request.body, key);
       if (answer.replayed) reply.header('idempotency-replayed', 'true');
       reply.header('location', answer.location);
       return reply.code(201).send(answer.response as Run);

@@ -2,7 +2,7 @@
 // together with its first event and its idempotency row, and only then announced.
 import { v7 as uuidv7 } from 'uuid';
 import { getDatasetShape } from '../datasets/store.ts';
-import type { Database } from '../db/client.ts';
+import type { Database, DatabaseTransaction } from '../db/client.ts';
 import { canonicalJson } from '../engine/canonical-json.ts';
 import { checkSpec } from '../engine/check.ts';
 import { defaultLimits } from '../engine/limits.ts';
@@ -10,19 +10,15 @@ import { resolveTask } from '../engine/resolve.ts';
 import type { EngineSpec } from '../engine/spec.ts';
 import { notFound, problem } from '../errors.ts';
 import { sha256Hex } from '../idempotency/sha256.ts';
-import { claimKey, type StoredAnswer, storeAnswer } from '../idempotency/store.ts';
-import type { Log } from '../log.ts';
-import type { TicketQueue } from '../queue/queue.ts';
+import { answerOnce, claimKey, type OnceAnswer, type StoredAnswer } from '../idempotency/store.ts';
 import { requestCancel } from './control-store.ts';
-import { appendEvents } from './events-store.ts';
 import type { Run, RunRequest } from './schema.ts';
 import { getRun, insertRun, unknownDataset } from './store.ts';
-import { issueTickets } from './tickets.ts';
+import type { TicketIssuer } from './tickets.ts';
 
 export interface RunDeps {
   readonly db: Database;
-  readonly queue: TicketQueue;
-  readonly log: Log;
+  readonly tickets: TicketIssuer;
 }
 
 /** The request with every default filled in. Throws a 422 that names each mistake. */
@@ -41,11 +37,11 @@ export async function validateRun(db: Database, projectId: string, request: RunR
 
 /** 201 and the run; the stored answer again for a repeated key. */
 export async function createRun(
-  { db, queue, log }: RunDeps,
+  { db, tickets }: RunDeps,
   projectId: string,
   request: RunRequest,
   idempotencyKey: string | null,
-): Promise<StoredAnswer & { replayed: boolean }> {
+): Promise<OnceAnswer> {
   const keyed =
     idempotencyKey === null
       ? null
@@ -58,29 +54,19 @@ export async function createRun(
   // A repeated request is answered even if it could not be accepted any more.
   const earlier = keyed && (await db.$transaction((tx) => claimKey(tx, keyed)));
   if (earlier) return { ...earlier, replayed: true };
-  const resolved = await validateRun(db, projectId, request);
+  const { name, tags, metadata, ...spec } = await validateRun(db, projectId, request);
   const id = uuidv7();
-  const answer = await db.$transaction(async (tx) => {
-    const stored = keyed && (await claimKey(tx, keyed));
-    if (stored) return { ...stored, replayed: true };
-    const { name, tags, metadata } = resolved;
-    const spec = specOf(resolved);
-    await insertRun(tx, {
-      id,
-      projectId,
-      name,
-      tags,
-      metadata,
-      spec,
-      specSha256: sha256Hex(canonicalJson(spec)),
-    });
-    await appendEvents(tx, id, [{ type: 'status', data: { status: 'queued' } }]);
-    const created = { status: 201, response: await getRun(tx, projectId, id), location: `/v1/runs/${id}` };
-    if (keyed) await storeAnswer(tx, keyed, created);
-    return { ...created, replayed: false };
+  const run = { id, projectId, name, tags, metadata, spec, specSha256: sha256Hex(canonicalJson(spec)) };
+  const insert = async (tx: DatabaseTransaction): Promise<StoredAnswer> => ({
+    status: 201,
+    response: await insertRun(tx, run),
+    location: `/v1/runs/${id}`,
   });
+  const stored = keyed && (await db.$transaction((tx) => answerOnce(tx, keyed, () => insert(tx))));
+  if (stored?.replayed) return stored;
+  const answer = stored ?? { ...(await insert(db)), replayed: false };
   // The run is there; that its ticket may be late is nothing the client has to wait for.
-  if (!answer.replayed) void issueTickets({ db, queue, log }, [{ runId: id, fence: 0 }]);
+  tickets.issue({ runId: id, fence: 0 });
   return answer;
 }
 

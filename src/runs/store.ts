@@ -60,21 +60,33 @@ export interface NewRun {
   readonly specSha256: string;
 }
 
-/** Throws 422 when the dataset was deleted since the spec was checked. */
-export async function insertRun(tx: DatabaseTransaction, run: NewRun): Promise<void> {
-  const data = {
-    ...run,
-    spec: run.spec as unknown as Prisma.InputJsonObject,
-    datasetId: run.spec.data.dataset,
-    epochsPlanned: run.spec.training.epochs,
-  };
-  try {
-    await tx.run.create({ data, select: { id: true } });
-  } catch (error) {
-    const isGone = error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2003';
-    throw isGone ? unknownDataset() : error;
-  }
+/** The queued run with its first event. Throws 422 when the dataset was deleted since the spec was checked. */
+export async function insertRun(tx: DatabaseTransaction, run: NewRun): Promise<Run> {
+  const { id, projectId, name, tags, metadata, spec, specSha256 } = run;
+  const [row] = await tx.$queryRaw<RunRow[]>`
+    WITH dataset AS (
+      SELECT "id" FROM "Dataset"
+      WHERE "id" = ${spec.data.dataset}::uuid AND "projectId" = ${projectId}::uuid FOR KEY SHARE
+    ), run AS (
+      INSERT INTO "Run" ("id", "projectId", "datasetId", "name", "tags", "metadata", "spec", "specSha256",
+        "epochsPlanned", "eventSequence")
+      SELECT ${id}::uuid, ${projectId}::uuid, dataset."id", ${name}, ${tags}::text[],
+        ${JSON.stringify(metadata)}::jsonb, ${JSON.stringify(spec)}::jsonb, ${specSha256},
+        ${spec.training.epochs}::int, 1
+      FROM dataset RETURNING *
+    ), event AS (
+      INSERT INTO "RunEvent" ("runId", "sequence", "type", "data")
+      SELECT "id", "eventSequence", 'status', jsonb_build_object('status', "status") FROM run
+    )
+    SELECT ${Prisma.raw(columnList(runColumns))} FROM run`;
+  if (row === undefined) throw unknownDataset();
+  return toRun(row);
 }
+
+const columnList = (columns: object): string =>
+  Object.keys(columns)
+    .map((name) => `"${name}"`)
+    .join(', ');
 
 export function unknownDataset() {
   const errors = [{ pointer: '#/data/dataset', detail: 'there is no such dataset' }];

@@ -4,9 +4,42 @@ import type { Log } from '../log.ts';
 import type { Ticket, TicketQueue } from '../queue/queue.ts';
 import { markTicketed } from './reconcile-store.ts';
 
+interface TicketDeps {
+  readonly db: Database;
+  readonly queue: TicketQueue;
+  readonly log: Log;
+}
+
+export interface TicketIssuer {
+  /** Returns at once. Tickets that come while others are being sent go together. */
+  issue(ticket: Ticket): void;
+}
+
+const togetherMax = 1_000;
+
+export function createTicketIssuer(deps: TicketDeps): TicketIssuer {
+  const waiting: Ticket[] = [];
+  let sending = false;
+  const send = async (): Promise<void> => {
+    sending = true;
+    while (waiting.length > 0) {
+      await issueTickets(deps, waiting.splice(0, togetherMax));
+    }
+    sending = false;
+  };
+  return {
+    issue: (ticket) => {
+      waiting.push(ticket);
+      if (!sending) {
+        void send();
+      }
+    },
+  };
+}
+
 /** Sends the tickets and notes that they are out. Never rejects; false when they did not get through. */
 export async function issueTickets(
-  { db, queue, log }: { readonly db: Database; readonly queue: TicketQueue; readonly log: Log },
+  { db, queue, log }: TicketDeps,
   tickets: readonly Ticket[],
 ): Promise<boolean> {
   if (tickets.length === 0) {
