@@ -5,6 +5,7 @@ import { parseCsv } from '../src/datasets/csv.ts';
 import { checkSpec } from '../src/engine/check.ts';
 import { backends } from '../src/engine/codegen/backends.ts';
 import { defaultLimits } from '../src/engine/limits.ts';
+import { createPlanCache } from '../src/engine/plan-cache.ts';
 import { type EngineSpec, engineSpec } from '../src/engine/spec.ts';
 import { summarize, type Table } from '../src/engine/table.ts';
 import { createTraining, type RunResults, type Training, UntrainableError } from '../src/engine/train.ts';
@@ -17,6 +18,9 @@ type Post = (message: ThreadMessage, transfer?: ArrayBuffer[]) => void;
 const checkpointIntervalMs = 2_000;
 const checkpointShare = 20;
 const roomPollMs = 100;
+
+/** Of this thread: many runs differ in little. */
+const plans = createPlanCache(16);
 
 /** Ends with exactly one of the messages `stopped`, `finished` and `failed`; an error of ours is thrown. */
 export async function train(start: StartMessage, shared: Int32Array, post: Post): Promise<void> {
@@ -67,7 +71,7 @@ async function readTable({ csv, columns }: StartMessage, post: Post): Promise<Ta
 
 /** From the checkpoint if it is whole; otherwise from the start, which gives the same numbers, only later. */
 function openTraining(start: StartMessage, spec: EngineSpec, table: Table, post: Post): Training | null {
-  const at = { spec, table, backend: backends[start.backend] };
+  const at = { spec, table, backend: backends[start.backend], plans };
   const { checkpoint } = start;
   try {
     if (checkpoint !== null) {

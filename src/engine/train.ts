@@ -10,6 +10,7 @@ import { encodeModel } from './model-file.ts';
 import { watchOf } from './monitor.ts';
 import { writeState, writeValues } from './parameters.ts';
 import { createPlan } from './plan.ts';
+import type { PlanCache } from './plan-cache.ts';
 import { prepareData } from './prepare.ts';
 import { resolveTask } from './resolve.ts';
 import { computeResults, type RunResults } from './results.ts';
@@ -74,6 +75,8 @@ export function createTraining(at: {
   readonly spec: EngineSpec;
   readonly table: Table;
   readonly backend: CreateExecutor;
+  /** Where plans are looked for and kept; without it each training makes its own. */
+  readonly plans?: PlanCache;
   readonly checkpoint?: Uint8Array;
 }): Training {
   const setting = settingOf(at);
@@ -133,7 +136,8 @@ function settingOf(at: Parameters<typeof createTraining>[0]): EpochSetting {
     const detail = `${training.length} training rows give no batch of ${batchSize}`;
     throw new UntrainableError([{ pointer: '#/training/batchSize', detail }]);
   }
-  const plan = createPlan(spec, { features: data.featureCount, targets: data.targetCount });
+  const shape = { features: data.featureCount, targets: data.targetCount };
+  const plan = at.plans === undefined ? createPlan(spec, shape) : at.plans.of(spec, shape);
   const executor = at.backend(plan, data, stepsMaxOf(plan));
   return { spec, data, plan, executor, watch: watchOf(spec, validation.length > 0), stepsPerEpoch };
 }

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../flow/support/lifecycle.ts';
 import { cpuTimesMs } from './support/cpu-time.ts';
 import {
+  ask,
   irisRequest,
   type MeasuredService,
   redisIsThere,
@@ -36,13 +37,17 @@ async function submitAll(service: MeasuredService, body: string, count: number):
 }
 
 async function page(service: MeasuredService, query: string) {
-  const response = await fetch(`${service.url}/v1/runs?${query}`, { headers: service.headers });
-  return (await response.json()) as { data: Ended[]; nextCursor: string | null };
+  const { text } = await ask(`${service.url}/v1/runs?${query}`, { headers: service.headers });
+  return JSON.parse(text) as { data: Ended[]; nextCursor: string | null };
 }
 
 async function allEnded(service: MeasuredService): Promise<void> {
   for (const status of ['queued', 'running']) {
-    await until(async () => (await page(service, `limit=1&status=${status}`)).data.length === 0, 'the end', 300_000);
+    await until(
+      async () => (await page(service, `limit=1&status=${status}`)).data.length === 0,
+      'the end',
+      300_000,
+    );
   }
 }
 
@@ -80,14 +85,22 @@ describe.each(redisIsThere ? [false, true] : [false])('with Redis: %s', (redis) 
 
     const runs = await newest(service, runCount);
     expect(runs).toHaveLength(runCount);
-    expect(new Set(runs.map(({ status, epoch }) => `${status} ${epoch}`))).toEqual(new Set([`succeeded ${epochs}`]));
+    expect(new Set(runs.map(({ status, epoch }) => `${status} ${epoch}`))).toEqual(
+      new Set([`succeeded ${epochs}`]),
+    );
     expect(new Set(runs.map(({ weightsSha256 }) => weightsSha256)).size).toBe(1);
     const endedAt = Math.max(...runs.map(({ finishedAt }) => Date.parse(finishedAt)));
     const perSecond = runCount / ((endedAt - startedAt) / 1_000);
-    console.log(`${runCount} runs of iris, ${epochs} epochs each, ${redis ? 'tickets over Redis' : 'embedded defaults'}:`);
-    console.log(`  ${perSecond.toFixed(1)} runs/s; all submitted after ${submittedAt - startedAt} ms, ended after ${endedAt - startedAt} ms`);
+    console.log(
+      `${runCount} runs of iris, ${epochs} epochs each, ${redis ? 'tickets over Redis' : 'embedded defaults'}:`,
+    );
+    console.log(
+      `  ${perSecond.toFixed(1)} runs/s; all submitted after ${submittedAt - startedAt} ms, ended after ${endedAt - startedAt} ms`,
+    );
     if (before !== null && after !== null) {
-      const costs = Object.keys(after).map((name) => [name, ((after[name] ?? 0) - (before[name] ?? 0)) / runCount] as const);
+      const costs = Object.keys(after).map(
+        (name) => [name, ((after[name] ?? 0) - (before[name] ?? 0)) / runCount] as const,
+      );
       const total = costs.reduce((sum, [, ms]) => sum + ms, 0);
       const parts = costs.map(([name, ms]) => `${name} ${ms.toFixed(1)}`).join(', ');
       console.log(`  processor time per run: ${total.toFixed(1)} ms (${parts})`);
