@@ -11,7 +11,7 @@ import {
   restartsMax,
   surrenderRun,
 } from '../../src/runs/lease-store.ts';
-import { commitEpochs, type FinishedEpoch, finishRun } from '../../src/runs/progress-store.ts';
+import { appendLog, commitEpochs, type FinishedEpoch, finishRun } from '../../src/runs/progress-store.ts';
 import { eventsOf, expireLease, insertRun, type RunDatabase, runDatabase } from './support/lifecycle.ts';
 
 let at: RunDatabase;
@@ -111,6 +111,33 @@ describe('a commit', () => {
     await commitEpochs(at.db, hold, { epochs: [epoch(3)], checkpoint: null });
     expect(await epochsOf(runId)).toEqual([1, 2, 3]);
     expect(await eventsOf(at, runId)).toHaveLength(4);
+  });
+
+  it('loses nothing and doubles nothing while others write to the same run', async () => {
+    const runId = await insertRun(at);
+    const { hold } = await claimed(runId);
+    const groups = Array.from({ length: 20 }, (_, i) => [epoch(i * 2 + 1), epoch(i * 2 + 2)]);
+    const commits = async () => {
+      for (const epochs of groups) {
+        const again = () => commitEpochs(at.db, hold, { epochs, checkpoint: null });
+        expect(await Promise.all([again(), again()])).toEqual(['running', 'running']);
+      }
+    };
+    const logs = async () => {
+      for (let i = 0; i < 30; i++) expect(await appendLog(at.db, hold, `line ${i}`)).toBe(true);
+    };
+    const renewals = async () => {
+      for (let i = 0; i < 30; i++) expect(await renewLease(at.db, hold, 60)).toBe('running');
+    };
+    await Promise.all([commits(), logs(), renewals()]);
+    expect(await epochsOf(runId)).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
+    const events = await eventsOf(at, runId);
+    const told = events.flatMap(({ type, data }) =>
+      type === 'epoch' && data !== null && typeof data === 'object' && 'epoch' in data ? [data.epoch] : [],
+    );
+    expect(told).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
+    expect(events.filter(({ type }) => type === 'log')).toHaveLength(30);
+    await expectGaplessEvents(runId);
   });
 
   it('refuses a gap', async () => {
@@ -221,6 +248,64 @@ describe('the end', () => {
       type: 'done',
       data: { status: 'succeeded', stopReason: 'earlyStopped', weightsSha256: 'weights' },
     });
+  });
+
+  it('comes in one piece with the last epochs', async () => {
+    const runId = await insertRun(at);
+    const { hold } = await claimed(runId);
+    await commitEpochs(at.db, hold, { epochs: [epoch(1)], checkpoint: null });
+    const checkpoint = { epoch: 3, sha256: 'state', bytes: new Uint8Array([3]) };
+    const outcome = {
+      action: 'succeed',
+      stopReason: 'completed',
+      bestEpoch: 2,
+      model: { epoch: 2, sha256: 'model', bytes: new Uint8Array([2]) },
+    } as const;
+    const last = { epochs: [epoch(1), epoch(2), epoch(3)], checkpoint };
+    expect(await finishRun(at.db, hold, outcome, last)).toBe(true);
+    expect(await readRun(runId)).toMatchObject({ status: 'succeeded', epoch: 3, bestEpoch: 2, restarts: 0 });
+    expect(await epochsOf(runId)).toEqual([1, 2, 3]);
+    const stored = await at.db.checkpoint.findMany({ where: { runId }, orderBy: { role: 'asc' } });
+    expect(stored.map(({ role, epoch: of, sha256 }) => `${role} ${of} ${sha256}`)).toEqual([
+      'latest 3 state',
+      'best 2 model',
+    ]);
+    const types = (await eventsOf(at, runId)).map(({ type }) => type);
+    expect(types).toEqual(['status', 'epoch', 'epoch', 'epoch', 'status', 'done']);
+    await expectGaplessEvents(runId);
+    // Asked again because its answer was lost, it finds nothing to do.
+    expect(await finishRun(at.db, hold, outcome, last)).toBe(false);
+    await expectGaplessEvents(runId);
+  });
+
+  it('keeps the last epochs of a run that was cancelled meanwhile, and no model', async () => {
+    const runId = await insertRun(at);
+    const { hold } = await claimed(runId);
+    await requestCancel(at.db, at.projectId, runId);
+    const model = { epoch: 2, sha256: 'model', bytes: new Uint8Array(1) };
+    const ended = await finishRun(
+      at.db,
+      hold,
+      { action: 'succeed', stopReason: 'completed', results: { loss: 1 }, bestEpoch: 2, model },
+      { epochs: [epoch(1), epoch(2)], checkpoint: null },
+    );
+    expect(ended).toBe(true);
+    expect(await readRun(runId)).toMatchObject({
+      status: 'cancelled',
+      stopReason: 'user',
+      epoch: 2,
+      results: null,
+    });
+    expect(await at.db.checkpoint.count({ where: { runId } })).toBe(0);
+    await expectGaplessEvents(runId);
+  });
+
+  it('with a gap before it is refused as a whole', async () => {
+    const { hold } = await claimed(await insertRun(at));
+    const last = { epochs: [epoch(2)], checkpoint: null };
+    const ended = finishRun(at.db, hold, { action: 'succeed', stopReason: 'completed' }, last);
+    await expect(ended).rejects.toThrow('does not follow');
+    expect(await readRun(hold.runId)).toMatchObject({ status: 'running', epoch: 0 });
   });
 
   it('is one and only one when a cancel races it', async () => {
