@@ -6,7 +6,7 @@ import type { CreateExecutor } from '../../../../src/engine/kernels.ts';
 
 const modules = createModuleCache(1);
 
-/** Elements are poisoned, too, until they are written. */
+/** Every element holds its buffer's fill, as in fresh memory; only padding stays poisoned. */
 export const createPoisoned: CreateExecutor = (plan, data, stepsMax, crew) => {
   const tables = loadTables(data);
   const take: typeof tables.take = (bytes) => {
@@ -14,5 +14,7 @@ export const createPoisoned: CreateExecutor = (plan, data, stepsMax, crew) => {
     new Uint8Array(tables.memory.buffer, slot.address, slot.byteLength).fill(0xff);
     return slot;
   };
-  return createWasmIn({ ...tables, take }, modules.of(plan), plan, stepsMax, crew);
+  const executor = createWasmIn({ ...tables, take }, modules.of(plan), plan, stepsMax, crew);
+  for (const b of plan.buffers) executor.write(b.id, executor.read(b.id).fill(b.fill));
+  return executor;
 };

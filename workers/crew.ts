@@ -1,0 +1,142 @@
+// The threads that help one thread with its executors. They are started once and take one seat after another; between
+// programs they sleep at a doorbell. All of it blocks: an executor's run is one synchronous call.
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import type { Crew, Seat } from '../src/engine/crew.ts';
+import type { ProgramName } from '../src/engine/kernels.ts';
+import {
+  type CrewMemory,
+  callArgumentsMax,
+  crewCommand,
+  crewMemory,
+  crewMemoryBytes,
+  crewPrograms,
+  crewWords,
+  waitForChange,
+} from './crew-protocol.ts';
+
+export interface OwnedCrew extends Crew {
+  /** Ends the threads; nothing else may be called afterwards. */
+  close(): Promise<void>;
+}
+
+export interface CrewOptions {
+  readonly entry?: URL;
+}
+
+interface Helper {
+  readonly thread: number;
+  readonly worker: Worker;
+  readonly port: MessagePort;
+  /** Why it is gone. */
+  death: Error | null;
+}
+
+/** A thread that does not answer for so long is given up; at first it may have to load its modules. */
+const ATTACH_SECONDS_MAX = 30;
+const FINISH_SECONDS_MAX = 120;
+
+/** A crew of `threads` including the caller; throws RangeError below 2. The threads end with the one that made it. */
+export function createCrew(threads: number, options: CrewOptions = {}): OwnedCrew {
+  if (threads < 2) throw new RangeError(`a crew of ${threads}`);
+  const buffer = new SharedArrayBuffer(crewMemoryBytes(threads));
+  const memory = crewMemory(buffer, threads);
+  const helpers = Array.from({ length: threads - 1 }, (_, i) => startHelper(i + 1, threads, buffer, options));
+  let seated = false;
+  let running = false;
+
+  const ring = (command: number): void => {
+    for (const { thread, death } of helpers) {
+      if (death !== null) throw new Error(`thread ${thread} of the crew is gone`, { cause: death });
+    }
+    memory.words[crewWords.command] = command;
+    Atomics.add(memory.words, crewWords.door, 1);
+    Atomics.notify(memory.words, crewWords.door);
+  };
+  /** Waits for all, then throws what the first of them has failed with. */
+  const gather = (secondsMax: number): void => {
+    const failures = helpers.map((helper) => answerOf(memory, helper, secondsMax));
+    const [failure] = failures.filter((f) => f !== null);
+    if (failure !== undefined) throw failure;
+  };
+
+  return {
+    threads,
+    attach(seat: Seat) {
+      if (seated) throw new Error('the crew has a seat');
+      for (const { port } of helpers) port.postMessage(seat);
+      ring(crewCommand.attach);
+      gather(ATTACH_SECONDS_MAX);
+      seated = true;
+    },
+    begin(program: ProgramName, call: readonly number[]) {
+      if (!seated || running) throw new Error(running ? 'the crew is at work' : 'the crew has no seat');
+      if (call.length > callArgumentsMax) throw new RangeError(`${call.length} arguments of a call`);
+      memory.words[crewWords.program] = crewPrograms.indexOf(program);
+      memory.words[crewWords.argumentCount] = call.length;
+      memory.call.set(call);
+      ring(crewCommand.run);
+      running = true;
+    },
+    finish() {
+      if (!running) throw new Error('the crew is not at work');
+      running = false;
+      gather(FINISH_SECONDS_MAX);
+    },
+    detach() {
+      if (!seated) return;
+      seated = false;
+      ring(crewCommand.detach);
+      gather(FINISH_SECONDS_MAX);
+    },
+    async close() {
+      seated = false;
+      await Promise.all(helpers.map(({ worker }) => worker.terminate()));
+    },
+  };
+}
+
+function startHelper(
+  thread: number,
+  threads: number,
+  buffer: SharedArrayBuffer,
+  { entry = new URL('./crew-thread.js', import.meta.url) }: CrewOptions,
+): Helper {
+  const { port1: port, port2: theirs } = new MessageChannel();
+  const worker = new Worker(entry, {
+    workerData: { buffer, port: theirs, thread, threads },
+    transferList: [theirs],
+    env: {},
+    argv: [],
+    execArgv: [],
+  });
+  const helper: Helper = { thread, worker, port, death: null };
+  worker.on('error', (error: unknown) => {
+    helper.death = error instanceof Error ? error : new Error(String(error));
+  });
+  worker.on('exit', (code) => {
+    helper.death ??= new Error(`it ended with code ${code}`);
+  });
+  // Neither keeps the process alive.
+  worker.unref();
+  port.unref();
+  return helper;
+}
+
+/** Waits for a helper to finish the current command. Null, or what it failed with. */
+function answerOf({ words }: CrewMemory, { thread, port }: Helper, secondsMax: number): Error | null {
+  const wanted = Atomics.load(words, crewWords.door);
+  const word = crewWords.answer(thread);
+  // In turns: a process that was stopped for a while is not late.
+  for (let turn = 0; turn < secondsMax; turn++) {
+    const answer = Atomics.load(words, word);
+    if (answer === wanted) {
+      if (Atomics.load(words, crewWords.failed(thread)) === 0) return null;
+      const reason: unknown = receiveMessageOnPort(port)?.message;
+      return new Error(`thread ${thread}: ${reason instanceof Error ? reason.message : String(reason)}`, {
+        cause: reason,
+      });
+    }
+    waitForChange(words, word, answer, 1_000);
+  }
+  return new Error(`thread ${thread} of the crew does not answer`);
+}

@@ -1,0 +1,5 @@
+// How the threads of a crew join executors, by the name of their back end.
+import { takeWasmSeat } from '../src/engine/codegen/wasm/seat.ts';
+import type { TakeSeat } from '../src/engine/crew.ts';
+
+export const seats: Readonly<Record<string, TakeSeat>> = { wasm: takeWasmSeat };
