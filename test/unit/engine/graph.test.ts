@@ -1,99 +1,38 @@
 import { describe, expect, it } from 'vitest';
-import { emitBackward, keptForBackward } from '../../../src/engine/backward.ts';
-import { createBufferTable } from '../../../src/engine/buffers.ts';
-import { input, mul, rowMax, sub, tanh } from '../../../src/engine/expr.ts';
-import { emitForward } from '../../../src/engine/forward.ts';
-import type { Update } from '../../../src/engine/gradients.ts';
+import { mul, rowMax, sub, tanh } from '../../../src/engine/expr.ts';
 import type { Graph, Node } from '../../../src/engine/graph.ts';
 import { createGraph, reachable } from '../../../src/engine/graph.ts';
-import type { BufferId, Plan } from '../../../src/engine/kernels.ts';
-import { mergeMaps } from '../../../src/engine/modes.ts';
-import { createNetwork, createPlacement } from '../../../src/engine/network.ts';
-import { expectSameRun, lengthOf, normals, oneStep } from './codegen/compare.ts';
+import { expectSameRun, lengthOf, normals } from './codegen/compare.ts';
+import { compileGraph, evaluationOf, stepOf } from './compiled-graph.ts';
 
 const ROWS = 3;
 const FEATURES = 4;
 const fans = { fanIn: FEATURES, fanOut: FEATURES, initializer: { kind: 'zeros' }, role: 'weight' } as const;
 
-/** A plan whose training step subtracts from each parameter its gradient under a given cotangent of the output. */
-function compile(build: (graph: Graph) => Node): { plan: Plan; cotangent: BufferId; output: BufferId } {
-  const graph = createGraph(FEATURES);
-  const output = graph.node(build(graph));
-  const buffers = createBufferTable(ROWS, 16);
-  const placed = graph.parameters.map((p) => {
-    const [units = 0, inputs] = p.shape;
-    return inputs === undefined ? buffers.vector(p.name, units) : buffers.matrix(p.name, inputs, units);
-  });
-  const buffer = (p: { name: string }): BufferId =>
-    placed[graph.parameters.findIndex((q) => q.name === p.name)] ?? -1;
-  const placement = createPlacement({ buffers, parameter: buffer, scalar: () => null });
-  const net = createNetwork(mergeMaps({ nodes: reachable(graph, [output]), output }, true), placement);
-  const cotangent = buffers.matrix('cotangent', 'batch', output.features);
-  const kept = keptForBackward(net);
-  const forward = emitForward(net, kept);
-  const update: Update = {
-    together: null,
-    outputs: (p, gradient) => {
-      const parameter = input('parameter', p.shape.length === 2 ? 'full' : 'col');
-      return [{ expr: sub(parameter, gradient), target: { to: 'buffer', buffer: buffer(p) } }];
-    },
-    sources: (p) => ({
-      parameter: { from: 'buffer', buffer: buffer(p), extent: p.shape.length === 2 ? 'full' : 'col' },
-    }),
-  };
-  const backward = emitBackward(net, cotangent, update, kept);
-  const program = (kernels: Plan['programs']['train']['kernels']) => ({
-    kernels,
-    inputs: [],
-    outputs: [],
-    flops: 0,
-  });
-  const plan: Plan = {
-    batchSize: ROWS,
-    panel: 16,
-    featureCount: FEATURES,
-    targetCount: 1,
-    outputCount: output.features,
-    ...buffers.place(),
-    parameters: graph.parameters.map((p) => ({
-      ...p,
-      trained: true,
-      buffer: buffer(p),
-      transposed: p.shape.length === 2,
-      slots: {},
-    })),
-    parameterCount: 0,
-    streams: [],
-    programs: { train: program([...forward, ...backward]), evaluate: program(forward), predict: program([]) },
-    prediction: placement.value(net.output),
-  };
-  return { plan, cotangent, output: placement.value(net.output) };
-}
-
 function expectGradients(build: (graph: Graph) => Node): void {
-  const { plan, cotangent, output } = compile(build);
+  const compiled = compileGraph({ batchSize: ROWS, features: FEATURES, build });
+  const { plan, cotangent, inference } = compiled;
   const start = (name: string, length: number) => normals(length, name).map((v) => v / 2);
-  const executor = expectSameRun(plan, { batch: oneStep(ROWS), values: start });
+  const executor = expectSameRun(plan, { batch: stepOf(compiled, ROWS), values: start });
   const g = start('cotangent', lengthOf(plan, cotangent));
   const value = (): number => {
-    executor.run('evaluate', oneStep(ROWS));
-    return executor.read(output).reduce((sum, v, i) => sum + v * (g[i] ?? 0), 0);
+    executor.run('evaluate', evaluationOf(ROWS));
+    return executor.read(inference).reduce((sum, v, i) => sum + v * (g[i] ?? 0), 0);
   };
-  const after = plan.parameters.map((p) => executor.read(p.buffer));
-  const before = plan.parameters.map((p) => start(p.name, lengthOf(plan, p.buffer)));
-  for (const [i, p] of plan.parameters.entries()) executor.write(p.buffer, before[i] ?? new Float32Array());
   const h = 2 ** -7;
-  for (const [i, p] of plan.parameters.entries()) {
-    for (const [k, v] of (before[i] ?? []).entries()) {
+  for (const { name, buffer, slots } of plan.parameters) {
+    const before = start(name, lengthOf(plan, buffer));
+    const gradient = executor.read(slots.gradient ?? -1);
+    for (const k of before.keys()) {
       const [up = 0, down = 0] = [h, -h].map((step) => {
         executor.write(
-          p.buffer,
-          (before[i] ?? new Float32Array()).map((w, at) => (at === k ? w + step : w)),
+          buffer,
+          before.map((w, i) => (i === k ? w + step : w)),
         );
         return value();
       });
-      executor.write(p.buffer, before[i] ?? new Float32Array());
-      expect(Math.abs((up - down) / (2 * h) - (v - (after[i]?.[k] ?? Number.NaN)))).toBeLessThan(5e-3);
+      executor.write(buffer, before);
+      expect(Math.abs((up - down) / (2 * h) - (gradient[k] ?? Number.NaN))).toBeLessThan(5e-3);
     }
   }
 }
