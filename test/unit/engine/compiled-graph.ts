@@ -6,6 +6,7 @@
 import { emitBackward, keptForBackward } from '../../../src/engine/backward.ts';
 import { createBufferTable } from '../../../src/engine/buffers.ts';
 import { emitForward, KEEP_NOTHING } from '../../../src/engine/forward.ts';
+import type { Update } from '../../../src/engine/gradients.ts';
 import type { Graph, Node, Parameter } from '../../../src/engine/graph.ts';
 import { createGraph, reachable } from '../../../src/engine/graph.ts';
 import type { BufferId, Kernel, ParameterInfo, Plan, StepBatch } from '../../../src/engine/kernels.ts';
@@ -26,7 +27,7 @@ export interface CompiledGraph {
 export type MakeUpdate = (at: {
   readonly buffers: ReturnType<typeof createBufferTable>;
   readonly info: (p: Parameter) => ParameterInfo;
-}) => Parameters<typeof emitBackward>[2];
+}) => Update;
 
 /** Stores each gradient and leaves the parameters alone. */
 const keepGradients: MakeUpdate = ({ info }) => ({

@@ -69,8 +69,8 @@ describe('a network of every layer', () => {
     expect([...new Set(everyLayer.map(({ kind }) => kind))].sort()).toEqual([...layers.names].sort());
   });
 
-  // 32 training rows: whole batches, a rest of 2, a rest of 1, and single rows.
-  it.each([16, 15, 31, 1])('ends with the same bits on every back end, with batches of %i', (batchSize) => {
+  // 32 training rows: a rest of two, a rest of one, and single rows.
+  it.each([15, 31, 1])('ends with the same bits on every back end, with batches of %i', (batchSize) => {
     const expected = outcome('interpreter', batchSize);
     expect(expected.reports.every((r) => r !== null && !r.diverged)).toBe(true);
     for (const name of Object.keys(backends) as (keyof typeof backends)[]) {

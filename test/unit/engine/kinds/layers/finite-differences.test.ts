@@ -170,7 +170,7 @@ describe.each(BATCHES)('with batches of %i, %i rows in the last', (batchSize, ro
     const values = isMaximum ? { input: Float32Array.from(order) } : fill(() => whole(-3, 3));
     const gradient = Float32Array.from({ length: rows * layer.outputSize }, () => 4 * whole(-2, 2));
     const h = isMaximum ? 0.125 : 1;
-    for (let n = 0; n < 8; n++) {
+    for (let n = 0; n < 6; n++) {
       const direction = fill(() => whole(-1, 1));
       const { value, slope } = alongLine(layer, values, direction, { rows, gradient });
       expect(differenceOf(value, h)).toBe(slope);
