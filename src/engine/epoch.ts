@@ -101,8 +101,12 @@ export function stateAfter(
   return { epoch, step, stopReason, watch: seen, parameters, best };
 }
 
-const rowOrder = (spec: ResolvedSpec, rows: Int32Array, epoch: number): Int32Array =>
-  spec.training.shuffle ? permutation(spec.seed, epoch, rows.length).map((i) => rows[i] ?? 0) : rows;
+function rowOrder({ seed, training }: ResolvedSpec, rows: Int32Array, epoch: number): Int32Array {
+  if (!training.shuffle) return rows;
+  const order = permutation(seed, epoch, rows.length);
+  for (let i = 0; i < order.length; i++) order[i] = rows[order[i] ?? 0] ?? 0;
+  return order;
+}
 
 function learningRateAt({ spec, stepsPerEpoch }: EpochSetting, step: number): number {
   const { epochs } = spec.training;

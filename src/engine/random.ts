@@ -121,7 +121,8 @@ export function shuffle(values: Int32Array, random: Random): void {
 
 /** The order in which an epoch visits its `n` rows. */
 export function permutation(seed: number, epoch: number, n: number): Int32Array {
-  const order = Int32Array.from({ length: n }, (_, i) => i);
+  const order = new Int32Array(n);
+  for (let i = 0; i < n; i++) order[i] = i;
   shuffle(order, stream(seed, 'shuffle', epoch));
   return order;
 }
