@@ -23,12 +23,13 @@ export function serveCrew(at: CrewPlace, seats: Readonly<Record<string, TakeSeat
     const seat = seatMessage.parse(receiveMessageOnPort(port)?.message);
     const take = Object.hasOwn(seats, seat.backend) ? seats[seat.backend] : undefined;
     if (take === undefined) throw new Error(`no seats of the back end ${seat.backend}`);
-    return take(seat, { thread, threads });
+    return take(seat, { thread });
   };
   const runProgram = (): void => {
     const program = crewPrograms[words[crewWords.program] ?? -1];
     if (member === null || program === undefined) throw new Error('there is no seat, or no such program');
-    member.run(program, [...call.subarray(0, words[crewWords.argumentCount])]);
+    const active = words[crewWords.active] ?? 1;
+    if (thread < active) member.run(program, [...call.subarray(0, words[crewWords.argumentCount])], active);
   };
   const obey = (command: number | undefined): void => {
     if (command === crewCommand.attach) member = takeSeat();

@@ -9,6 +9,8 @@ export const crewWords = {
   command: 1,
   program: 2,
   argumentCount: 3,
+  /** How many threads share the program. */
+  active: 4,
   /** The last command that the thread has finished. */
   answer: (thread: number) => 16 * thread,
   /** 1: the command failed, and the port has the reason. */

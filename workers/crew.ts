@@ -15,6 +15,8 @@ import {
 } from './crew-protocol.ts';
 
 export interface OwnedCrew extends Crew {
+  /** From the next program on, so many threads share the work; all of them unless told. */
+  use(active: number): void;
   /** Ends the threads; nothing else may be called afterwards. */
   close(): Promise<void>;
 }
@@ -43,6 +45,7 @@ export function createCrew(threads: number, options: CrewOptions = {}): OwnedCre
   const helpers = Array.from({ length: threads - 1 }, (_, i) => startHelper(i + 1, threads, buffer, options));
   let seated = false;
   let running = false;
+  let active = threads;
 
   const ring = (command: number): void => {
     for (const { thread, death } of helpers) {
@@ -61,6 +64,12 @@ export function createCrew(threads: number, options: CrewOptions = {}): OwnedCre
 
   return {
     threads,
+    get active() {
+      return active;
+    },
+    use(wanted) {
+      active = Math.max(1, Math.min(wanted, threads));
+    },
     attach(seat: Seat) {
       if (seated) throw new Error('the crew has a seat');
       for (const { port } of helpers) port.postMessage(seat);
@@ -73,6 +82,7 @@ export function createCrew(threads: number, options: CrewOptions = {}): OwnedCre
       if (call.length > callArgumentsMax) throw new RangeError(`${call.length} arguments of a call`);
       memory.words[crewWords.program] = crewPrograms.indexOf(program);
       memory.words[crewWords.argumentCount] = call.length;
+      memory.words[crewWords.active] = active;
       memory.call.set(call);
       ring(crewCommand.run);
       running = true;

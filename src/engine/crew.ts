@@ -11,17 +11,19 @@ export interface Seat {
   readonly [part: string]: unknown;
 }
 
-/** One thread's own way into an executor. */
+/** One thread's own way into an executor. `active`: how many threads share the program. */
 export interface Member {
-  run(program: ProgramName, call: readonly number[]): void;
+  run(program: ProgramName, call: readonly number[], active: number): void;
 }
 
 /** Of each back end that can run on several threads. `thread` is from 1. */
-export type TakeSeat = (seat: Seat, at: { readonly thread: number; readonly threads: number }) => Member;
+export type TakeSeat = (seat: Seat, at: { readonly thread: number }) => Member;
 
 export interface Crew {
-  /** The caller included. */
+  /** All of them, the caller included. */
   readonly threads: number;
+  /** How many of them share the next program: 1 to `threads`. It may change between programs, and no result with it. */
+  readonly active: number;
   /** The others take the seat. Returns when all have; throws if one could not. */
   attach(seat: Seat): void;
   /** The others begin a program; returns at once. */

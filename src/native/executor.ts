@@ -98,10 +98,11 @@ export function createExecutor(
         words[i] = name === 'steps' ? BigInt(steps) : addresses[name];
       }
       ints[(regions.sync + SYNC.arrived) / FLOAT_BYTES] = 0;
-      crew?.begin(program, []);
-      const gaveUp = functions[program](call, 0, threads);
+      const active = crew?.active ?? 1;
+      if (active > 1) crew?.begin(program, []);
+      const gaveUp = functions[program](call, 0, active);
       if (gaveUp !== 0) abort[0] = 1;
-      crew?.finish();
+      if (active > 1) crew?.finish();
       if (gaveUp !== 0) throw new Error('threads did not meet: the executor was given up');
       return floats.slice(first, end);
     },

@@ -23,16 +23,16 @@ export const seatOf = (at: Omit<z.infer<typeof seatSchema>, 'backend'>): Seat =>
 export function takeSeatIn(
   memory: NativeMemory,
   seat: Seat,
-  { thread, threads }: { readonly thread: number; readonly threads: number },
+  { thread }: { readonly thread: number },
 ): Member {
   const { call, entries } = seatSchema.parse(seat);
   const functions = { train: entries.train, evaluate: entries.evaluate, predict: entries.predict };
   const ready = PROGRAMS.map((name) => [name, memory.function(functions[name])] as const);
   return {
-    run(program) {
+    run(program, _, active) {
       const run = ready.find(([name]) => name === program)?.[1];
       if (run === undefined) throw new Error(`no program ${program}`);
-      if (run(call, thread, threads) !== 0) throw new Error('threads did not meet');
+      if (run(call, thread, active) !== 0) throw new Error('threads did not meet');
     },
   };
 }

@@ -14,12 +14,12 @@ const place = z.object({
 const owner = z.object({ crewEntry: z.string() });
 
 /** Writes its number and arguments to shared memory; fails when the first argument says that it is to. */
-const takeSharedSeat: TakeSeat = (seat, { thread, threads }) => {
+const takeSharedSeat: TakeSeat = (seat, { thread }) => {
   const shared = z.instanceof(Int32Array).parse(seat.shared);
   return {
-    run: (program, [failing, value = 0]) => {
+    run: (program, [failing, value = 0], active) => {
       if (failing === thread) throw new RangeError(`${program} fails here`);
-      Atomics.store(shared, thread, threads * 1000 + value);
+      Atomics.store(shared, thread, active * 1000 + value);
     },
   };
 };

@@ -90,12 +90,13 @@ export function createWasmIn(
       const given: CallArguments = { ...fixed, steps };
       const call = CALL_ARGUMENTS.map((name) => given[name]);
       const run = exports[program] as ProgramFunction;
-      if (crew === undefined) run(0, 1, ...call);
+      const active = crew?.active ?? 1;
+      if (crew === undefined || active === 1) run(0, 1, ...call);
       else {
         resetSync(ints, fixed.sync);
         crew.begin(program, call);
         try {
-          run(0, threads, ...call);
+          run(0, active, ...call);
         } catch (error) {
           failSync(ints, fixed.sync);
           crew.finish();

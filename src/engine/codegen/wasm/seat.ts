@@ -29,13 +29,13 @@ const wasmSeat: z.ZodType<WasmSeat> = z.looseObject({
   sync: z.number(),
 });
 
-export const takeWasmSeat: TakeSeat = (seat, { thread, threads }) => {
+export const takeWasmSeat: TakeSeat = (seat, { thread }) => {
   const { module, memory, sync } = wasmSeat.parse(seat);
   const { exports } = new Instance(module, { env: { memory } });
   return {
-    run: (program, call) => {
+    run: (program, call, active) => {
       try {
-        (exports[program] as ProgramFunction)(thread, threads, ...call);
+        (exports[program] as ProgramFunction)(thread, active, ...call);
       } catch (error) {
         failSync(new Int32Array(memory.buffer), sync);
         throw error;
