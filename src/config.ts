@@ -22,7 +22,7 @@ export interface Config {
   readonly keySecret: string | undefined;
   /** Runs trained at the same time by one worker process. */
   readonly workerSlots: number;
-  readonly engineBackend: 'wasm' | 'interpreter';
+  readonly engineBackend: 'auto' | 'native' | 'wasm' | 'interpreter';
   readonly leaseSeconds: number;
   readonly reconcileSeconds: number;
   readonly queuePrefix: string;
@@ -69,7 +69,7 @@ const environment = z.object({
   API_KEY: z.string().refine(isKey, 'a Trainyard key, ty_… as the service wrote it').optional(),
   KEY_SECRET: z.string().min(32, 'at least 32 random characters').optional(),
   WORKER_SLOTS: wholeNumber(1, 1024, availableParallelism()),
-  ENGINE_BACKEND: oneOf(['wasm', 'interpreter'], 'wasm'),
+  ENGINE_BACKEND: oneOf(['auto', 'native', 'wasm', 'interpreter'], 'auto'),
   LEASE_SECONDS: wholeNumber(2, 3600, 15),
   RECONCILE_SECONDS: wholeNumber(1, 3600, 5),
   QUEUE_PREFIX: z

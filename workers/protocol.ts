@@ -12,8 +12,10 @@ export const control = {
   committed: 2,
   /** Worker → thread: storing the last checkpoint took so many ms. */
   checkpointCostMs: 3,
+  /** Worker → thread: how many threads this training may have now. */
+  threads: 4,
 } as const;
-export const controlBytes = 4 * Int32Array.BYTES_PER_ELEMENT;
+export const controlBytes = 5 * Int32Array.BYTES_PER_ELEMENT;
 
 /** The thread waits when it is this many epochs ahead of what is stored. */
 export const epochsAheadMax = 256;
@@ -25,7 +27,9 @@ const storedBytes = z.object({ epoch: z.int(), sha256: z.string(), bytes });
 export const startMessage = z.object({
   type: z.literal('start'),
   spec: z.unknown(),
-  backend: z.enum(['wasm', 'interpreter']),
+  backend: z.enum(['native', 'wasm', 'interpreter']),
+  /** The most threads that a training may ever have. */
+  threadsMax: z.int(),
   csv: z.instanceof(SharedArrayBuffer),
   columns: z.object({ categorical: z.array(z.string()), numeric: z.array(z.string()) }),
   /** Where to go on from, unverified. */

@@ -8,6 +8,7 @@ import { appendLog, commitEpochs, readLatestCheckpoint } from '../src/runs/progr
 import type { HeldStatus } from '../src/runs/status.ts';
 import type { DatasetCache } from './dataset-cache.ts';
 import { DamagedDatasetError } from './dataset-store.ts';
+import type { WorkerBackend } from './engine-backend.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { persist } from './persist.ts';
 import { createProgress } from './progress.ts';
@@ -19,7 +20,9 @@ export interface RunDeps {
   readonly db: Database;
   readonly datasets: DatasetCache;
   readonly threads: ThreadPool;
-  readonly backend: 'wasm' | 'interpreter';
+  readonly backend: WorkerBackend;
+  /** Cores of this worker. */
+  readonly threadsMax: number;
   readonly leaseSeconds: number;
   /** A training that takes no step for so long is taken for dead. */
   readonly stallSeconds: number;
@@ -210,7 +213,7 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
 
 /** Everything the thread needs, from the database. Rejects with a DamagedDatasetError. */
 async function readStart(
-  { db, datasets, backend }: RunDeps,
+  { db, datasets, backend, threadsMax }: RunDeps,
   { hold, dataset, datasetId, spec, epoch }: ClaimedRun,
   patience: Parameters<typeof persist>[2],
 ): Promise<StartMessage> {
@@ -225,6 +228,7 @@ async function readStart(
     type: 'start',
     spec,
     backend,
+    threadsMax,
     csv,
     columns: { categorical: named('categorical'), numeric: named('numeric') },
     checkpoint,

@@ -30,17 +30,29 @@ export interface ThreadPool {
 export interface ThreadOptions {
   readonly entry?: URL;
   readonly heapMegabytesMax?: number;
+  /** Shared evenly by the trainings that are under way; 1 unless told. */
+  readonly cores?: number;
 }
 
 export function createThreadPool(slots: number, log: Log, options: ThreadOptions = {}): ThreadPool {
   const idle = new Set<Thread>();
   const all = new Set<Thread>();
+  const { cores = 1 } = options;
   let closed = false;
+
+  const shareCores = (): void => {
+    const busy = [...all].filter((thread) => !idle.has(thread));
+    const share = Math.max(1, Math.floor(cores / Math.max(1, busy.length)));
+    for (const { shared } of busy) {
+      Atomics.store(shared, control.threads, share);
+    }
+  };
 
   const spawn = (): Thread => {
     const thread = startThread(log, options, () => {
       idle.delete(thread);
       all.delete(thread);
+      shareCores();
     });
     all.add(thread);
     return thread;
@@ -56,6 +68,7 @@ export function createThreadPool(slots: number, log: Log, options: ThreadOptions
     acquire: () => {
       const [thread = spawn()] = idle;
       idle.delete(thread);
+      shareCores();
       // After this run's start, not before it: loading modules takes a core.
       setTimeout(warm, 1_000).unref();
       return thread;
@@ -65,6 +78,7 @@ export function createThreadPool(slots: number, log: Log, options: ThreadOptions
       if (own !== undefined) {
         own.reset();
         idle.add(own);
+        shareCores();
       }
     },
     close: async () => {

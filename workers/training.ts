@@ -3,14 +3,15 @@
 import { createHash } from 'node:crypto';
 import { parseCsv } from '../src/datasets/csv.ts';
 import { checkSpec } from '../src/engine/check.ts';
-import { backends } from '../src/engine/codegen/backends.ts';
 import { defaultLimits } from '../src/engine/limits.ts';
 import { createPlanCache } from '../src/engine/plan-cache.ts';
 import { type EngineSpec, engineSpec } from '../src/engine/spec.ts';
 import { summarize, type Table } from '../src/engine/table.ts';
 import { createTraining, type RunResults, type Training, UntrainableError } from '../src/engine/train.ts';
+import { executorsOf } from './engine-backend.ts';
 import { createEpochGroups, type EpochGroup, type EpochGroups } from './epoch-groups.ts';
 import { control, epochsAheadMax, type StartMessage, type ThreadMessage } from './protocol.ts';
+import { createTrainingCrew, type TrainingCrew } from './training-crew.ts';
 
 type Post = (message: ThreadMessage, transfer?: ArrayBuffer[]) => void;
 
@@ -34,7 +35,8 @@ export async function train(start: StartMessage, shared: Int32Array, post: Post)
     post(invalidData(`The spec no longer fits the dataset: ${issue.detail} (${issue.pointer})`));
     return;
   }
-  const training = openTraining(start, spec, table, post);
+  const crew = createTrainingCrew(spec.training.threads, start.backend, start.threadsMax);
+  const training = openTraining(start, spec, table, crew, post);
   if (training === null) {
     return;
   }
@@ -44,7 +46,7 @@ export async function train(start: StartMessage, shared: Int32Array, post: Post)
       (group) => post({ type: 'epochs', ...group }, buffersOf(group)),
       () => performance.now(),
     );
-    const ended = runEpochs(training, shared, groups);
+    const ended = runEpochs(training, shared, crew, groups);
     if (ended) {
       finish(training, groups, post);
     } else {
@@ -70,8 +72,14 @@ async function readTable({ csv, columns }: StartMessage, post: Post): Promise<Ta
 }
 
 /** From the checkpoint if it is whole; otherwise from the start, which gives the same numbers, only later. */
-function openTraining(start: StartMessage, spec: EngineSpec, table: Table, post: Post): Training | null {
-  const at = { spec, table, backend: backends[start.backend], plans };
+function openTraining(
+  start: StartMessage,
+  spec: EngineSpec,
+  table: Table,
+  { crewFor }: TrainingCrew,
+  post: Post,
+): Training | null {
+  const at = { spec, table, backend: executorsOf(start.backend), crewFor, plans };
   const { checkpoint } = start;
   try {
     if (checkpoint !== null) {
@@ -114,8 +122,11 @@ function resume(
 }
 
 /** False when it was stopped. */
-function runEpochs(training: Training, shared: Int32Array, groups: EpochGroups): boolean {
-  const shouldStop = () => Atomics.load(shared, control.stop) !== 0;
+function runEpochs(training: Training, shared: Int32Array, crew: TrainingCrew, groups: EpochGroups): boolean {
+  const shouldStop = () => {
+    crew.allow(Atomics.load(shared, control.threads));
+    return Atomics.load(shared, control.stop) !== 0;
+  };
   const onSteps = (steps: number) => {
     Atomics.add(shared, control.steps, steps);
   };

@@ -1,7 +1,7 @@
 // The worker: claims runs while it has a free slot, and trains them. It owns the connections to Postgres and the
 // queue, and never computes.
 import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
+import { availableParallelism, hostname } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Config } from '../src/config.ts';
 import { createDatabase } from '../src/db/client.ts';
@@ -13,6 +13,7 @@ import { type ClaimedRun, claimNextRun, claimRun } from '../src/runs/lease-store
 import { startReconciler } from '../src/runs/reconciler.ts';
 import { issueTickets } from '../src/runs/tickets.ts';
 import { createDatasetCache } from './dataset-cache.ts';
+import { chooseBackend } from './engine-backend.ts';
 import { type RunTask, startRun } from './run.ts';
 import { createThreadPool } from './slots.ts';
 
@@ -29,7 +30,9 @@ const tasksPerSlot = 3;
 
 export async function startWorker(config: Config, databaseUrl: string, log: Log): Promise<TrainingWorker> {
   const { redisUrl, leaseSeconds, workerSlots } = config;
-  const threads = createThreadPool(workerSlots, log);
+  const backend = chooseBackend(config.engineBackend, log);
+  const threadsMax = availableParallelism();
+  const threads = createThreadPool(workerSlots, log, { cores: threadsMax });
   // One connection for each run's commits and lease, some for the claims; Postgres allows 100 in all.
   const db = createDatabase(databaseUrl, { poolMax: Math.min(4 + workerSlots * 2, 20) });
   const queue = createTicketQueue({ redisUrl, databaseUrl, prefix: config.queuePrefix, log });
@@ -69,7 +72,7 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
     const { runId, fence } = claimed.hold;
     log.info({ run: runId, fence, fromEpoch: claimed.epoch }, 'training starts');
     const task = startRun(
-      { db, datasets, threads, backend: config.engineBackend, leaseSeconds, stallSeconds, log },
+      { db, datasets, threads, backend, threadsMax, leaseSeconds, stallSeconds, log },
       claimed,
     );
     tasks.set(runId, task);

@@ -19,6 +19,7 @@ import { regularization } from './regularization.ts';
 const FEATURES_MAX = 100_000;
 const COLUMN_NAME_MAX = 1000;
 const BATCH_SIZE_MAX = 1_000_000;
+const THREADS_MAX = 64;
 
 const columnName = z.string().min(1).max(COLUMN_NAME_MAX);
 
@@ -91,6 +92,12 @@ const training = z
       .meta({ id: 'LastBatchRule', description: 'What becomes of a last batch that is not full' })
       .default('keep'),
     gradientClipping: gradientClippings.schema.optional(),
+    threads: z
+      .union([z.literal('auto'), z.int().min(1).max(THREADS_MAX)])
+      .default('auto')
+      .describe(
+        'At most so many threads share a step, as far as the worker has free cores; "auto" goes by the work of a step. Never changes a result',
+      ),
     earlyStopping: earlyStopping.optional(),
   })
   .meta({ id: 'TrainingSettings', description: 'How long and in what batches to train' });

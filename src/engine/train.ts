@@ -2,7 +2,9 @@
  * A training from its data to its model: epochs, early stopping, and a state that can be left and taken up again
  * between any two epochs. The state outside the executor is the truth: an epoch that is abandoned leaves no trace.
  */
+
 import { decodeCheckpoint, encodeCheckpoint, type StopReason } from './checkpoint.ts';
+import type { Crew } from './crew.ts';
 import { type EpochControl, type EpochSetting, freshState, stateAfter, trainEpoch } from './epoch.ts';
 import { listWords, type SpecIssue } from './issues.ts';
 import type { CreateExecutor, Plan } from './kernels.ts';
@@ -75,6 +77,8 @@ export function createTraining(at: {
   readonly spec: EngineSpec;
   readonly table: Table;
   readonly backend: CreateExecutor;
+  /** Who helps the executor of the plan; nobody, unless told. */
+  readonly crewFor?: (plan: Plan) => Crew | undefined;
   /** Where plans are looked for and kept; without it each training makes its own. */
   readonly plans?: PlanCache;
   readonly checkpoint?: Uint8Array;
@@ -138,7 +142,7 @@ function settingOf(at: Parameters<typeof createTraining>[0]): EpochSetting {
   }
   const shape = { features: data.featureCount, targets: data.targetCount };
   const plan = at.plans === undefined ? createPlan(spec, shape) : at.plans.of(spec, shape);
-  const executor = at.backend(plan, data, stepsMaxOf(plan));
+  const executor = at.backend(plan, data, stepsMaxOf(plan), at.crewFor?.(plan));
   return { spec, data, plan, executor, watch: watchOf(spec, validation.length > 0), stepsPerEpoch };
 }
 

@@ -30,7 +30,7 @@ async function train(end: string) {
     throw new Error('the run was not queued');
   }
   const datasets = createDatasetCache(at.db, 1 << 20);
-  const deps = { db: at.db, datasets, threads, leaseSeconds: 3, stallSeconds: 2, log };
+  const deps = { db: at.db, datasets, threads, threadsMax: 1, leaseSeconds: 3, stallSeconds: 2, log };
   const { waits } = await startRun({ ...deps, backend: 'interpreter' }, claimed).ended;
   return { waits, run: await at.db.run.findUniqueOrThrow({ where: { id: runId } }) };
 }

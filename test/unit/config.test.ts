@@ -26,7 +26,7 @@ describe('loadConfig', () => {
       apiKey: undefined,
       keySecret: undefined,
       workerSlots: availableParallelism(),
-      engineBackend: 'wasm',
+      engineBackend: 'auto',
       leaseSeconds: 15,
       reconcileSeconds: 5,
       queuePrefix: 'trainyard',

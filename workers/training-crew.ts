@@ -1,0 +1,35 @@
+// The threads that help this training thread. They are started with the first training that is worth them and serve
+// every one after it.
+import type { Crew } from '../src/engine/crew.ts';
+import type { Plan } from '../src/engine/kernels.ts';
+import { createCrew, type OwnedCrew } from './crew.ts';
+import { threadsFor, type WorkerBackend } from './engine-backend.ts';
+
+let owned: OwnedCrew | null = null;
+
+export interface TrainingCrew {
+  /** For the executor of a plan: who helps with it, if anyone. */
+  readonly crewFor: (plan: Plan) => Crew | undefined;
+  /** From the next program on, at most so many threads work. */
+  allow(threads: number): void;
+}
+
+/** `wanted` is the spec's word, `most` what this worker has. */
+export function createTrainingCrew(
+  wanted: number | 'auto',
+  backend: WorkerBackend,
+  most: number,
+): TrainingCrew {
+  let worth = 1;
+  return {
+    crewFor: (plan) => {
+      worth = wanted === 'auto' ? threadsFor(plan, backend, most) : Math.min(wanted, most);
+      if (worth < 2 || backend === 'interpreter') {
+        return undefined;
+      }
+      owned ??= createCrew(most);
+      return owned;
+    },
+    allow: (threads) => owned?.use(Math.min(worth, threads)),
+  };
+}
