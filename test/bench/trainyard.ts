@@ -1,8 +1,7 @@
 /** Our own engine on the jobs: epochs of the engine itself over resident tables. Arguments: back end, threads. */
 import { z } from 'zod';
-import { backends } from '../../src/engine/codegen/backends.ts';
 import { type EpochSetting, freshState, trainEpoch } from '../../src/engine/epoch.ts';
-import type { CreateExecutor } from '../../src/engine/kernels.ts';
+import type { Executor } from '../../src/engine/kernels.ts';
 import { defaultLimits } from '../../src/engine/limits.ts';
 import { watchOf } from '../../src/engine/monitor.ts';
 import { writeState } from '../../src/engine/parameters.ts';
@@ -12,8 +11,9 @@ import { stream } from '../../src/engine/random.ts';
 import type { ResolvedSpec } from '../../src/engine/resolve.ts';
 import { type EngineSpecInput, engineSpec } from '../../src/engine/spec.ts';
 import { stepCount, stepsMaxOf } from '../../src/engine/steps.ts';
-import { openNative } from '../../src/native/native.ts';
 import { packageVersion } from '../../src/package-root.ts';
+import { createCrew } from '../../workers/crew.ts';
+import { executorsOf, nativeBackend } from '../../workers/engine-backend.ts';
 import { featuresOf, type Job, ROWS, readJobs } from './jobs.ts';
 import type { Epoch, Trainee } from './trainee.ts';
 
@@ -23,19 +23,26 @@ export async function createTrainee(args: readonly string[]): Promise<Trainee> {
   const [backend, threads] = z
     .tuple([z.enum(['native', 'wasm']), z.coerce.number().int().positive()])
     .parse(args);
-  const createExecutor = executorOf(backend, threads);
+  const createExecutor = executorsOf(backend);
+  const crew = threads > 1 ? createCrew(threads) : undefined;
   const jobs = readJobs();
+  let current: Executor | null = null;
   return {
     version: packageVersion(),
-    notes: [],
+    notes: backend === 'native' ? [nativeBackend().isa] : [],
     modes: () => ['run'],
-    prepare: async (name, _mode) => prepare(jobs[name], createExecutor),
+    prepare: async (name) => {
+      const job = jobs[name];
+      // The crew serves one executor at a time.
+      current?.dispose();
+      current = null;
+      const spec = specOf(job);
+      const data = syntheticData(job);
+      const plan = createPlan(spec, { features: data.featureCount, targets: data.targetCount });
+      current = createExecutor(plan, data, stepsMaxOf(plan), crew);
+      return epochsOf({ spec, data, plan, executor: current });
+    },
   };
-}
-
-function executorOf(backend: 'native' | 'wasm', threads: number): CreateExecutor {
-  if (threads > 1) throw new Error('the engine runs on one thread yet');
-  return backend === 'native' ? openNative().create : backends.wasm;
 }
 
 type Layer = EngineSpecInput['model']['layers'][number];
@@ -104,13 +111,10 @@ function syntheticData(job: Job): PreparedData {
   };
 }
 
-function prepare(job: Job, createExecutor: CreateExecutor): Epoch {
-  const spec = specOf(job);
-  const data = syntheticData(job);
-  const plan = createPlan(spec, { features: data.featureCount, targets: data.targetCount });
-  const stepsPerEpoch = stepCount(ROWS, job.batchSize, true);
-  const executor = createExecutor(plan, data, stepsMaxOf(plan));
-  const setting: EpochSetting = { spec, data, plan, executor, watch: watchOf(spec, false), stepsPerEpoch };
+function epochsOf(made: Pick<EpochSetting, 'spec' | 'data' | 'plan' | 'executor'>): Epoch {
+  const { spec, plan, executor } = made;
+  const stepsPerEpoch = stepCount(ROWS, plan.batchSize, true);
+  const setting: EpochSetting = { ...made, watch: watchOf(spec, false), stepsPerEpoch };
   let state = freshState(setting);
   writeState(executor, plan, state.parameters);
   return (deadline) => {
