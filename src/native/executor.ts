@@ -7,7 +7,7 @@ import { fillBuffers, readBuffer, writeBuffer } from '../engine/codegen/buffer-r
 import { SYNC } from '../engine/codegen/x86/barrier.ts';
 import type { IsaName } from '../engine/codegen/x86/isa.ts';
 import { isas } from '../engine/codegen/x86/isa.ts';
-import { emitPlan } from '../engine/codegen/x86/plan-code.ts';
+import { emitPlan, type PlanCode } from '../engine/codegen/x86/plan-code.ts';
 import type { CallWord } from '../engine/codegen/x86/program.ts';
 import { CALL_WORDS } from '../engine/codegen/x86/program.ts';
 import type { Crew } from '../engine/crew.ts';
@@ -36,11 +36,7 @@ export function createExecutor(
 ): Executor {
   checkData(plan, data);
   const threads = crew?.threads ?? 1;
-  const code = emitPlan(plan, {
-    isa: isas[isa],
-    threaded: threads > 1,
-    yields: process.platform === 'linux',
-  });
+  const code = codeOf(plan, isa, threads > 1);
   const regions = placeRegions(plan, stepsMax, code.scratchBytes * threads);
   const features = residentTable(memory, data.features);
   const targets = residentTable(memory, data.targets);
@@ -113,6 +109,18 @@ export function createExecutor(
       for (const each of [pages, loaded, features, targets]) each.free();
     },
   };
+}
+
+const emitted = new WeakMap<Plan, Map<string, PlanCode>>();
+
+/** A plan's code, emitted once: it depends on nothing but the plan, which is frozen, and these two. */
+function codeOf(plan: Plan, isa: IsaName, threaded: boolean): PlanCode {
+  const known = emitted.get(plan) ?? new Map<string, PlanCode>();
+  const key = `${isa} ${threaded}`;
+  const code =
+    known.get(key) ?? emitPlan(plan, { isa: isas[isa], threaded, yields: process.platform === 'linux' });
+  emitted.set(plan, known.set(key, code));
+  return code;
 }
 
 interface Table {
