@@ -4,6 +4,7 @@
  * step. The optimiser's update runs in the tail of the kernel that computes the gradient, unless the gradient is
  * collected first: of a parameter used more than once, or where all gradients are looked at together.
  */
+import { balanced } from './balanced.ts';
 import { G, isElementwise, isTrained } from './derivatives.ts';
 import type { Expr } from './expr.ts';
 import { add, constant, div, eq, input, select } from './expr.ts';
@@ -210,8 +211,7 @@ export function emitBackward(net: Network, cotangent: BufferId, update: Update, 
         sources[`winner${i}`] = { from: 'buffer', buffer: winners.buffer, extent: 'full', view: at };
         return select(eq(input(`winner${i}`), tap), input(`g${i}`), 0);
       });
-      const [first = constant(0), ...rest] = parts;
-      const sum = rest.reduce((total, part) => add(total, part), first);
+      const sum = parts.length === 0 ? constant(0) : balanced(parts, add);
       const own = winners === null ? div(sum, count) : sum;
       const c = contribution(sink, before, substitute(e, { g: own }), view);
       const read = through === null ? {} : seenThrough(mapSources(through, e), view);

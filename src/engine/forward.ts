@@ -1,8 +1,9 @@
 /** Kernels of the way forward: each node's value, with elementwise maps fused into the matrix product before them. */
+import { balanced } from './balanced.ts';
 import type { Memo } from './derivatives.ts';
 import { isElementwise } from './derivatives.ts';
 import type { Expr } from './expr.ts';
-import { constant, div, gt, input, ne, select } from './expr.ts';
+import { add, constant, div, gt, input, ne, select } from './expr.ts';
 import type { AffineNode, ConcatNode, GraphNode, MapNode, PadNode, PoolNode } from './graph.ts';
 import { nameOf } from './graph.ts';
 import type { GemmKernel, Grid, Kernel, Source, Store, View, Windows } from './kernels.ts';
@@ -147,8 +148,7 @@ function emitPool(net: Network, n: PoolNode, kept: Kept): Kernel[] {
   const taps = steps.map((_, i) => input(`tap${i}`));
   const outputs: Output[] = [];
   if (n.how === 'average') {
-    const [first = constant(0), ...rest] = taps;
-    const sum = rest.reduce<Expr>((total, t) => ({ op: 'add', a: total, b: t }), first);
+    const sum = balanced<Expr>(taps, add);
     outputs.push({ expr: div(sum, taps.length), target: storeTo(at.value(n)) });
   } else {
     const { best, winner } = largest(taps);
@@ -165,19 +165,19 @@ function emitPool(net: Network, n: PoolNode, kept: Kept): Kernel[] {
   );
 }
 
+interface Largest {
+  readonly best: Expr;
+  readonly winner: Expr;
+}
+
 /** The largest of some values and which it is, from 0: the first of equals; a NaN is larger than all before it. */
-function largest(taps: readonly Expr[]): { readonly best: Expr; readonly winner: Expr } {
-  let best = taps[0] ?? constant(0);
-  let winner: Expr = constant(0);
-  for (const [i, tap] of taps.entries()) {
-    if (i === 0) continue;
-    const before = best;
-    const choose = (taken: Expr, left: Expr): Expr =>
-      select(gt(tap, before), taken, select(ne(tap, tap), taken, left));
-    winner = choose(constant(i), winner);
-    best = choose(tap, best);
-  }
-  return { best, winner };
+function largest(taps: readonly Expr[]): Largest {
+  const each = taps.map((best, i): Largest => ({ best, winner: constant(i) }));
+  return balanced(each, (left, right) => {
+    const choose = (taken: Expr, other: Expr): Expr =>
+      select(gt(right.best, left.best), taken, select(ne(right.best, right.best), taken, other));
+    return { best: choose(right.best, left.best), winner: choose(right.winner, left.winner) };
+  });
 }
 
 /** An image's rows inside a larger image, `before` rows down and columns in. */

@@ -7,7 +7,7 @@ import { input } from './expr.ts';
 import type { GraphNode, MapNode } from './graph.ts';
 import { inputsOf, nameOf } from './graph.ts';
 import { substitute } from './rewrite.ts';
-import { callsFunctions, inputNamesOf, reduces } from './search.ts';
+import { callsFunctions, inputNamesOf, nodeCount, reduces } from './search.ts';
 
 /** Nodes in topological order, and the last one. */
 export interface Net {
@@ -64,6 +64,9 @@ function atInference(n: MapNode): MapNode {
   };
 }
 
+/** Formulas are walked recursively, and not all of a step fits into registers: a network of formulas is no one formula. */
+const FORMULA_NODES_MAX = 512;
+
 /**
  * An elementwise formula takes in the formulas it is computed from, where nobody else reads those: one pass over memory
  * instead of two. With `differentiated`, not where the way back would have to compute a dear function again.
@@ -82,6 +85,7 @@ export function mergeMaps({ nodes, output }: Net, differentiated: boolean): Net 
         if (x.op !== 'map' || before === undefined || before === output || readers.get(before) !== 1)
           continue;
         if (differentiated && callsFunctions(x.formula)) continue;
+        if (nodeCount(x.formula) + nodeCount(made.formula) > FORMULA_NODES_MAX) continue;
         made = merged(x, made);
         gone.add(x);
       }

@@ -20,6 +20,18 @@ export function contains(
 export const reduces = (e: Expr): boolean => contains(e, (node) => node.op === 'reduce');
 export const callsFunctions = (e: Expr): boolean => contains(e, (node) => node.op === 'call');
 
+const NODES_OF_CALL = 32;
+
+/** How many different nodes it has, roughly: as if functions were written out. */
+export function nodeCount(e: Expr): number {
+  let count = 0;
+  contains(e, (node) => {
+    count += node.op === 'call' ? NODES_OF_CALL : 1;
+    return false;
+  });
+  return count;
+}
+
 /** The names of its inputs. */
 export function inputNamesOf(e: Expr): ReadonlySet<string> {
   const names = new Set<string>();
