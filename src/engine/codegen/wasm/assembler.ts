@@ -44,6 +44,8 @@ export interface Code {
   first(): void;
   block(body: () => void): void;
   loop(body: () => void): void;
+  /** How many blocks and loops are open; `depth − d` leads out of what was opened at depth d. */
+  readonly depth: number;
   br(depth: number): void;
   brIf(depth: number): void;
   call(func: Func): void;
@@ -118,9 +120,12 @@ function createCode(parameterCount: number): { code: Code; encode(): Bytes } {
     opcode(body, op);
     unsigned(body, index);
   };
+  let depth = 0;
   const nested = (op: number, inner: () => void): void => {
     body.push(op, structure.noResult);
+    depth++;
     inner();
+    depth--;
     body.push(structure.end);
   };
   const code: Code = {
@@ -167,8 +172,11 @@ function createCode(parameterCount: number): { code: Code; encode(): Bytes } {
     },
     block: (inner) => nested(structure.block, inner),
     loop: (inner) => nested(structure.loop, inner),
-    br: (depth) => indexed(structure.br, depth),
-    brIf: (depth) => indexed(structure.brIf, depth),
+    get depth() {
+      return depth;
+    },
+    br: (by) => indexed(structure.br, by),
+    brIf: (by) => indexed(structure.brIf, by),
     call: (func) => indexed(structure.call, func),
   };
   const encode = (): Bytes => {

@@ -12,10 +12,11 @@ import { advance, countUp, repeat } from './loops.ts';
 import { emitPack } from './pack.ts';
 import type { Domain, Steps } from './pointers.ts';
 import { collectPointers, matrixSteps } from './pointers.ts';
+import { tapDistances } from './products.ts';
 import type { Target } from './target.ts';
 import { bufferOf, FLOAT_BYTES, panelBytes, rowBytes, VECTOR_BYTES, VECTOR_LANES } from './target.ts';
 import type { Gemm } from './tile.ts';
-import { addressesOfA, emitTile, tapDistances } from './tile.ts';
+import { addressesOfA, emitTile } from './tile.ts';
 import type { Line, Lines, Range } from './walk.ts';
 import { alongLine, linesOf, startAt, walkLines } from './walk.ts';
 
@@ -82,6 +83,7 @@ function gemmOf(target: Target, kernel: GemmKernel): Gemm {
   const program = laneProgramOf(kernel);
   const domain = domainOf(kernel);
   const down: Domain = { rows: kernel.k, grid: aTransposed ? windows?.grid : undefined };
+  const taps = tapDistances(target, kernel, a);
   // Four neighbouring rows of a transposed A lie in one panel, unless a tap ends between them.
   const together = windows === undefined || windows.channels % TILE_ROWS === 0;
   const aRowBytes = aTransposed
@@ -101,7 +103,7 @@ function gemmOf(target: Target, kernel: GemmKernel): Gemm {
       a: matrixSteps(target, down, kernel.a, windows?.view),
       b: matrixSteps(target, down, kernel.b),
     },
-    taps: windows === undefined || aTransposed ? null : target.table(tapDistances(target, kernel, a)),
+    taps: taps === null ? null : target.table(taps),
   };
 }
 
