@@ -5,6 +5,7 @@ import { CommanderError } from 'commander';
 import { type Contestant, openContestant } from './contestant.ts';
 import { engines, roof } from './engines.ts';
 import { type JobName, readJobs } from './jobs.ts';
+import { FOREIGN_LOAD_MAX, neighbours } from './neighbours.ts';
 import { type Options, parseOptions } from './options.ts';
 import { type Contest, nameOf, runContest } from './rounds.ts';
 import { type Row, resultsOf, roofsOf, tableOf } from './table.ts';
@@ -12,8 +13,6 @@ import { type Row, resultsOf, roofsOf, tableOf } from './table.ts';
 const processors = availableParallelism();
 /** Shortest sample: about an epoch of the quickest peer. */
 const GRAIN_SECONDS = 0.1;
-/** Of a processor; more than this blurs the figures. */
-const FOREIGN_LOAD_MAX = 0.1;
 
 const TOO_FEW = `there are ${processors} processors`;
 
@@ -37,11 +36,12 @@ async function openContestants(options: Options): Promise<Contestant[]> {
 async function bench(options: Options): Promise<void> {
   const jobs = readJobs();
   const contestants = await openContestants(options);
-  const pace = { rounds: options.rounds, seconds: options.seconds, grain: GRAIN_SECONDS };
+  const { rounds, seconds, patience } = options;
+  const pace = { rounds, seconds, patience, grain: GRAIN_SECONDS };
   const contests: { name: JobName; contest: Contest }[] = [];
   try {
     for (const name of options.jobs) {
-      contests.push({ name, contest: await runContest(name, contestants, pace, report) });
+      contests.push({ name, contest: await runContest(name, contestants, { pace, neighbours, report }) });
     }
   } finally {
     for (const contestant of contestants) contestant.close();

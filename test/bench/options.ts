@@ -9,6 +9,7 @@ export interface Options {
   readonly threads: readonly number[];
   readonly rounds: number;
   readonly seconds: number;
+  readonly patience: number;
   readonly peers: string | null;
   readonly python: string;
   readonly out: string | null;
@@ -25,13 +26,16 @@ Engines:
                          ${peerPackages.slice(0, 2).join(' ')} \\
                          ${peerPackages.slice(2).join(' ')}
 An engine that is not installed, or cannot do a job, is named and left out.
-Run it on an idle machine; the table says how much of it others used.`;
+Run it on an idle machine. A slice during which other processes took a tenth
+of a processor is repeated while patience lasts; the table says when it did not.`;
 
 const positive = (text: string): number => {
   const value = Number(text);
   if (!(value > 0 && Number.isFinite(value))) throw new InvalidArgumentError('A number above 0 is wanted.');
   return value;
 };
+
+const notNegative = (text: string): number => (text.trim() === '0' ? 0 : positive(text));
 
 const positiveInteger = (text: string): number => {
   const value = positive(text);
@@ -74,6 +78,7 @@ export function parseOptions(
     )
     .option('--rounds <n>', 'slices of each engine and mode', positiveInteger, 5)
     .option('--seconds <s>', 'length of a slice', positive, 1)
+    .option('--patience <s>', 'for repeating disturbed slices, a job', notNegative, 60)
     .option('--peers <folder>', 'where the JavaScript peers are installed')
     .option('--python <program>', "the Python peers' interpreter", '/usr/bin/python3')
     .option('--out <file>', 'write the results there as JSON')

@@ -34,13 +34,14 @@ it('times every engine on every job at one and two threads unless told otherwise
 
 it('takes what it is told', () => {
   const line =
-    '--jobs EA --engines torch,wasm --threads 2 --rounds 3 --seconds 0.5 --peers p --python py --out f.json';
+    '--jobs EA --engines torch,wasm --threads 2 --rounds 3 --seconds 0.5 --patience 0 --peers p --python py --out f.json';
   expect(parse(line).options).toEqual({
     jobs: ['A', 'E'],
     engines: ['wasm', 'torch'],
     threads: [2],
     rounds: 3,
     seconds: 0.5,
+    patience: 0,
     peers: 'p',
     python: 'py',
     out: 'f.json',
@@ -53,6 +54,7 @@ it.each([
   ['--rounds 0', 'above 0'],
   ['--rounds 1.5', 'whole number'],
   ['--seconds soon', 'above 0'],
+  ['--patience -1', 'above 0'],
   ['--threads 1,two', 'above 0'],
   ['--outt f.json', "unknown option '--outt'"],
   ['A', 'too many arguments'],
