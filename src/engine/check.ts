@@ -82,7 +82,7 @@ function checkOutputs({ spec, task }: Resolved): SpecIssue[] {
   }
   const width = shape.features;
   if (width !== task.outputs) {
-    const detail = `the last layer has ${width} outputs, but ${task.outputsWhy}${classesOf(task)}; use ${task.outputs}`;
+    const detail = `the last layer has ${width} outputs, but ${task.outputsWhy}${classesOf(task)}; ${'units' in layer ? 'use' : 'end with a dense layer of'} ${task.outputs}`;
     const path = ['model', 'layers', last, ...('units' in layer ? ['units'] : [])];
     issues.push({ pointer: pointerTo(path), detail });
   }
@@ -152,17 +152,27 @@ function checkMonitor(spec: ResolvedSpec, validation: boolean): SpecIssue[] {
 
 function checkCost(cost: Cost, { spec }: Resolved, limits: EngineLimits): SpecIssue[] {
   const issues: SpecIssue[] = [];
-  if (cost.parameters > limits.parametersMax) {
-    const detail = `the model has ${cost.parameters} parameters, more than the limit of ${limits.parametersMax} (parametersMax)`;
-    issues.push({ pointer: '#/model/layers', detail });
-  }
-  if (cost.bytes > limits.bytesMax) {
-    const detail = `training needs about ${cost.bytes} bytes of memory, more than the limit of ${limits.bytesMax} (bytesMax); use fewer units or a smaller batch`;
-    issues.push({ pointer: '#/model/layers', detail });
-  }
-  if (cost.flops > limits.flopsMax) {
-    const detail = `${spec.training.epochs} epochs take about ${cost.flops} floating-point operations, more than the limit of ${limits.flopsMax} (flopsMax); use fewer epochs or units`;
-    issues.push({ pointer: '#/training/epochs', detail });
-  }
+  // Sizes past all numbers are not a number at last.
+  const check = (
+    value: number,
+    limit: keyof EngineLimits,
+    pointer: string,
+    what: string,
+    instead: string,
+  ) => {
+    if (value <= limits[limit]) return;
+    const detail = `${what}, more than the limit of ${limits[limit]} (${limit})${instead}`;
+    issues.push({ pointer, detail });
+  };
+  const { parameters, bytes, flops, kernels } = cost;
+  const { epochs } = spec.training;
+  const model = '#/model/layers';
+  check(parameters, 'parametersMax', model, `the model has ${parameters} parameters`, '');
+  const memory = `training needs about ${bytes} bytes of memory`;
+  check(bytes, 'bytesMax', model, memory, '; use fewer units or channels, or a smaller batch');
+  const code = `the network takes about ${Math.ceil(kernels)} kernels`;
+  check(kernels, 'kernelsMax', model, code, '; use fewer layers, or smaller strides and pools');
+  const work = `${epochs} epochs take about ${flops} floating-point operations`;
+  check(flops, 'flopsMax', '#/training/epochs', work, '; use fewer epochs or units');
   return issues;
 }

@@ -2,26 +2,40 @@
  * What a run will take, from the spec and the data's shape alone: plain f64 arithmetic, so that absurd sizes give
  * absurd numbers instead of an allocation. The plan's own figures are exact; these bound them from the same counts.
  */
+import { input } from './expr.ts';
 import { VIRTUAL_LANES } from './kernels.ts';
+import { activations } from './kinds/activations/registry.ts';
 import { categoricalPreprocessors } from './kinds/categorical-preprocessors/registry.ts';
 import type { LayerShape } from './kinds/kind.ts';
 import { layers } from './kinds/layers/registry.ts';
 import { optimizers } from './kinds/optimizers/registry.ts';
 import { layerShapesOf } from './layer-graph.ts';
 import type { Resolved, ResolvedSpec, Task } from './resolve.ts';
+import { reduces } from './search.ts';
 
 export interface Cost {
   readonly parameters: number;
   /** Of the matrix products, over all epochs. */
   readonly flops: number;
   readonly bytes: number;
+  /** Of the compiled steps, roughly: what compiling takes. */
+  readonly kernels: number;
 }
 
 const FLOAT_BYTES = 4;
-/** Forward, gradient of the weights, gradient of the input: a multiplication and an addition each. */
-const FLOPS_PER_MULTIPLICATION = 6;
+/** A multiplication and an addition. */
+const FLOPS_PER_MULTIPLICATION = 2;
 /** Value, pre-activation and gradient are kept per activation at most. */
 const COPIES_PER_ACTIVATION = 3;
+/** What a formula that sums along rows holds besides. */
+const COPIES_OF_PARTS = 3;
+/** The targets, the predictions, the scores per row, what they are computed from, and their gradients. */
+const COPIES_OF_OUTPUT = 9;
+/** A dense layer's: forward, and backward those of its input, weight and bias with their updates. */
+const KERNELS_PER_LAYER = 5;
+/** Sums and what is computed of them, per column and per row: of a normalisation, forward and backward. */
+const COLUMN_VECTORS = 16;
+const ROW_VECTORS = 8;
 /** The prepared tables, and the executor's own. */
 const COPIES_OF_DATA = 2;
 /** Current and last finished epoch's state; gradient and best weights come on top. */
@@ -39,12 +53,15 @@ export function encodedWidth(task: Task, spec: ResolvedSpec): number {
 /** `rows` is the dataset's, `trainingRows` how many of them are trained on. The layers fit each other. */
 export function estimateCost({ spec, task }: Resolved, rows: number, trainingRows: number): Cost {
   const features = encodedWidth(task, spec);
+  const { epochs, batchSize } = spec.training;
   const { shapes, given } = layerShapesOf(spec.model.layers, features);
   let parameters = 0;
   let parametersPadded = 0;
   let multiplications = 0;
-  // The targets, the predictions, and the scores per row come on top of what the layers put out.
-  let perSample = padded(features) + 3 * padded(task.outputs);
+  let kernels = 0;
+  // The data, and what scores and their gradient are computed from, come on top of what the layers put out.
+  let perSample = padded(features) + COPIES_OF_OUTPUT * padded(task.outputs);
+  let vectors = 0;
   for (const [i, layer] of spec.model.layers.entries()) {
     const kind = layers.get(layer.kind);
     const inputs = given[i] ?? [];
@@ -53,22 +70,33 @@ export function estimateCost({ spec, task }: Resolved, rows: number, trainingRow
     parameters += count;
     parametersPadded += (count * padded(shape.features)) / shape.features;
     multiplications += kind.multiplications(inputs, layer);
-    perSample += padded(shape.features) * positionsOf(shape);
+    kernels += KERNELS_PER_LAYER + (kind.kernels?.(inputs, layer) ?? 0);
+    const copies = COPIES_PER_ACTIVATION + (sumsRows(kind.activation(layer)) ? COPIES_OF_PARTS : 0);
+    perSample += copies * sizeInPanels(shape);
+    for (const image of kind.workspace?.(inputs, layer) ?? []) perSample += sizeInPanels(image);
+    vectors += COLUMN_VECTORS * padded(shape.features) + ROW_VECTORS * padded(batchSize * positionsOf(shape));
   }
-  const { epochs, batchSize } = spec.training;
   const slots = optimizers.get(spec.optimizer.kind).slots(spec.optimizer).length;
   const floats =
     parametersPadded * (COPIES_OF_STATE * (1 + slots) + 2) +
-    perSample * batchSize * COPIES_PER_ACTIVATION +
+    perSample * batchSize +
+    vectors +
     rows * (features + task.outputs) * COPIES_OF_DATA;
   return {
     parameters,
     flops: FLOPS_PER_MULTIPLICATION * multiplications * trainingRows * epochs,
     bytes: floats * FLOAT_BYTES,
+    kernels,
   };
 }
 
+/** Such an activation, as softmax, is computed in several kernels with matrices between them. */
+const sumsRows = (spec: { readonly kind: string } | null): boolean =>
+  spec !== null && reduces(activations.get(spec.kind).formula(input('x'), spec));
+
 const positionsOf = ({ image }: LayerShape): number => (image === null ? 1 : image.height * image.width);
+
+const sizeInPanels = (shape: LayerShape): number => padded(shape.features) * positionsOf(shape);
 
 /** Columns are stored in whole panels. */
 const padded = (columns: number): number => Math.ceil(columns / VIRTUAL_LANES) * VIRTUAL_LANES;

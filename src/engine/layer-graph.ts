@@ -16,6 +16,9 @@ export interface LayerSpec {
   readonly [field: string]: unknown;
 }
 
+/** More issues than these are not looked for. */
+const ISSUES_MAX = 50;
+
 export const DATA = 'data';
 /** The place of the network's own input among a layer's inputs. */
 export const DATA_INDEX = -1;
@@ -37,6 +40,7 @@ export function linkLayers(specs: readonly LayerSpec[]): LayerLinks {
     const found = (wanted ?? []).map((name, k) => {
       const index = byName.get(name);
       if (index !== undefined) return index;
+      if (issues.length >= ISSUES_MAX) return DATA_INDEX;
       const pointer = several ? at('inputs', k) : at('input');
       const later = specs.some((other) => other.name === name);
       const known = [...byName.keys()];
@@ -61,11 +65,11 @@ export function linkLayers(specs: readonly LayerSpec[]): LayerLinks {
   if (issues.length > 0) return { inputs, issues };
   const used = new Set<number>([specs.length - 1]);
   for (let i = specs.length - 1; i >= 0; i--) {
-    if (used.has(i)) for (const x of inputs[i] ?? []) used.add(x);
-    else {
-      const detail = `nothing takes the output of layer ${labelOf(specs[i], i)}; name it as an input of a later layer, or remove it`;
-      issues.push({ pointer: pointerTo(['model', 'layers', i]), detail });
-    }
+    // Of a chain that leads nowhere, only the end is told.
+    for (const x of inputs[i] ?? []) used.add(x);
+    if (used.has(i) || issues.length >= ISSUES_MAX) continue;
+    const detail = `nothing takes the output of layer ${labelOf(specs[i], i)}; name it as an input of a later layer, or remove it`;
+    issues.push({ pointer: pointerTo(['model', 'layers', i]), detail });
   }
   return { inputs, issues };
 }
@@ -93,11 +97,14 @@ export function shapeLayers(
     const given = sources.map((x) => (x === DATA_INDEX ? data : shapes[x])).filter((s) => s !== undefined);
     const shape = layers.get(spec.kind).outputShape(given, spec);
     if ('misfit' in shape) {
-      const from = sources.map((x, k) => {
+      const from = new Map<string, string>();
+      for (const [k, x] of sources.entries()) {
         const what = x === DATA_INDEX ? 'the data' : `layer ${labelOf(specs[x], x)}`;
-        return `${what} gives ${describeShape(given[k] ?? data)}`;
-      });
-      const detail = `layer ${labelOf(spec, i)} ${shape.misfit}; ${listWords(from)}`;
+        const shown = describeShape(given[k] ?? data);
+        if (!from.has(shown)) from.set(shown, `${what} gives ${shown}`);
+      }
+      // Of several inputs the first, and the first that differs.
+      const detail = `layer ${labelOf(spec, i)} ${shape.misfit}; ${[...from.values()].slice(0, 2).join(', ')}`;
       return { shapes, issue: { pointer: pointerTo(['model', 'layers', i]), detail } };
     }
     shapes.push(shape);

@@ -8,6 +8,8 @@ export interface EngineLimits {
   readonly flopsMax: number;
   /** Memory while training: parameters with their optimiser slots, one batch's activations, the encoded data. */
   readonly bytesMax: number;
+  /** What a network is compiled to: five kernels per layer, more for strides and for the windows of pools. */
+  readonly kernelsMax: number;
 }
 
 export const defaultLimits: EngineLimits = {
@@ -17,4 +19,6 @@ export const defaultLimits: EngineLimits = {
   flopsMax: 1e17,
   // What a WebAssembly memory can address.
   bytesMax: 4 * 1024 ** 3,
+  // Some seconds of compiling.
+  kernelsMax: 6000,
 };

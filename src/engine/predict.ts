@@ -2,12 +2,14 @@
 import { answerOf, type Prediction } from './answers.ts';
 import { predictRows } from './evaluate.ts';
 import { pointerTo, type SpecIssue } from './issues.ts';
-import type { CreateExecutor } from './kernels.ts';
+import type { CreateExecutor, Plan } from './kernels.ts';
 import { losses } from './kinds/losses/registry.ts';
 import { decodeModel } from './model-file.ts';
 import { writeValues } from './parameters.ts';
 import { createPlan } from './plan.ts';
+import type { PlanShape } from './plan-spec.ts';
 import { encodeRows, type Preprocessing } from './preprocessing.ts';
+import type { ResolvedSpec } from './resolve.ts';
 import { stepsMaxOf } from './steps.ts';
 
 export type { Prediction } from './answers.ts';
@@ -26,15 +28,21 @@ const beyondReach = (row: number): SpecIssue => ({
 });
 
 const BATCH_ROWS = 64;
+const ARENA_BYTES_MAX = 256 * 1024 ** 2;
+
+/** The largest batch whose plan is not too large: how rows are grouped changes no answer. */
+function planFor(spec: ResolvedSpec, shape: PlanShape): Plan {
+  for (let batchSize = BATCH_ROWS; ; batchSize = Math.ceil(batchSize / 4)) {
+    const plan = createPlan({ ...spec, training: { ...spec.training, batchSize } }, shape);
+    if (plan.arenaBytes <= ARENA_BYTES_MAX || batchSize === 1) return plan;
+  }
+}
 
 /** Throws where the bytes are no model file. */
 export function createPredictor(model: Uint8Array, backend: CreateExecutor): Predictor {
   const { spec, preprocessing, parameters } = decodeModel(model);
   const { featureCount, targetCount, target } = preprocessing;
-  const plan = createPlan(
-    { ...spec, training: { ...spec.training, batchSize: BATCH_ROWS } },
-    { features: featureCount, targets: targetCount },
-  );
+  const plan = planFor(spec, { features: featureCount, targets: targetCount });
   const values = plan.parameters.map(({ name }) => {
     const found = parameters.get(name);
     if (found === undefined) throw new Error(`the model file has no ${name}`);

@@ -118,6 +118,21 @@ export function backwardPhases(
   };
 }
 
+/** No smaller than the border that the windows' matrix needs, without counting through the windows. */
+export function largestBorder(image: Grid, windows: WindowShape): Grid {
+  const positions = windowPositions(image, windows);
+  const along = (side: Side): number => {
+    const { kernel, stride, dilation } = windows;
+    const reach = Math.floor((dilation[side] * (kernel[side] - 1)) / stride[side]);
+    return reach + Math.max(positions[side], Math.ceil(image[side] / stride[side]));
+  };
+  return { height: along('height'), width: along('width') };
+}
+
+/** How many phases there are; see backwardPhases. */
+export const phaseCount = (image: Grid, { stride }: WindowShape): number =>
+  Math.min(stride.height, image.height) * Math.min(stride.width, image.width);
+
 /** The positions themselves, seen inside the bordered matrix. */
 export const insideView = ({ before, size }: Bordered): View => ({
   offset: before.height * size.width + before.width,

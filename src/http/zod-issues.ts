@@ -81,12 +81,14 @@ function describeUnion(
     const meant = typeof value === 'string' ? suggestion(value, words) : '';
     return [{ pointer: at(path, place), detail: `unknown ${discriminator} ${quote(value)}${meant}${known}` }];
   }
-  // The member that got furthest says most about what was meant.
+  // The member that got furthest says most about what was meant; a value of the right type comes next.
   const depth = (branch: readonly z.core.$ZodIssue[]) =>
     Math.max(0, ...branch.map(({ path }) => path.length));
-  const [best] = [...issue.errors].sort((a, b) => depth(b) - depth(a));
-  if (best && depth(best) > 0) {
-    return best.flatMap((inner) =>
+  const [deepest] = [...issue.errors].sort((a, b) => depth(b) - depth(a));
+  const typed = issue.errors.find(([first]) => first !== undefined && first.code !== 'invalid_type');
+  const meant = deepest && depth(deepest) > 0 ? deepest : typed;
+  if (meant !== undefined) {
+    return meant.flatMap((inner) =>
       describe({ ...inner, path: [...issue.path, ...inner.path] } as z.core.$ZodIssue, schema, input, place),
     );
   }
@@ -106,8 +108,11 @@ function at(path: readonly PropertyKey[], place: Place): string {
   return place === 'querystring' ? `?${path.map(String).join('.')}` : path.map(String).join('.');
 }
 
+/** What zod calls otherwise than JSON does. */
+const WORDS: Readonly<Record<string, string>> = { int: 'whole number', record: 'object', tuple: 'array' };
+
 function article(expected: string): string {
-  const word = expected === 'int' ? 'whole number' : expected === 'record' ? 'object' : expected;
+  const word = WORDS[expected] ?? expected;
   return /^[aeiou]/.test(word) ? `an ${word}` : `a ${word}`;
 }
 

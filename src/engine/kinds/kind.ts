@@ -135,9 +135,14 @@ export interface LayerKind<S extends z.ZodObject = z.ZodObject> extends Kind<S> 
   /** `one`: the layer before it, or the one its `input` names. `several`: those its `inputs` name. */
   readonly takes: 'one' | 'several';
   outputShape(inputs: readonly LayerShape[], spec: z.output<S>): LayerShape | Misfit;
-  /** Trained numbers, and multiplications of one sample on the way forward. The inputs fit. */
+  /** Trained numbers. The inputs fit. */
   parameterCount(inputs: readonly LayerShape[], spec: z.output<S>): number;
+  /** Of matrix products for one sample in training: forward, and the gradients of the weights and of the input. */
   multiplications(inputs: readonly LayerShape[], spec: z.output<S>): number;
+  /** Images that training keeps besides its output: inputs with a border, gradients with one. Without it, none. */
+  workspace?(inputs: readonly LayerShape[], spec: z.output<S>): readonly LayerShape[];
+  /** Kernels that it is compiled to beyond what every layer takes, or as much code as so many. */
+  kernels?(inputs: readonly LayerShape[], spec: z.output<S>): number;
   /** Adds the layer to the graph under `name` (e.g. `layers.0`) and returns its output, activation included. */
   build(graph: GraphBuilder, inputs: readonly [Node, ...Node[]], spec: z.output<S>, name: string): Node;
   /** The layer's own final activation, if it has one; the loss's link may absorb it. */

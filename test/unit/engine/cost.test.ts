@@ -3,9 +3,11 @@ import { expect, it } from 'vitest';
 import { estimateCost } from '../../../src/engine/cost.ts';
 import { optimizers } from '../../../src/engine/kinds/optimizers/registry.ts';
 import { createPlan } from '../../../src/engine/plan.ts';
-import { resolveTask } from '../../../src/engine/resolve.ts';
-import { summarize } from '../../../src/engine/table.ts';
+import { type ResolvedSpec, resolveTask, type Task } from '../../../src/engine/resolve.ts';
+import { engineSpec } from '../../../src/engine/spec.ts';
+import { type ColumnSummary, summarize } from '../../../src/engine/table.ts';
 import { exampleTable, specOf } from './example-table.ts';
+import { randomNetwork } from './random-network.ts';
 
 const columns = summarize(exampleTable('iris'));
 
@@ -36,4 +38,38 @@ it('counts the plan’s parameters and bounds its memory and operations', () => 
     }),
     { numRuns: 60 },
   );
+});
+
+it.each([1, 64])('bounds what networks of all layers take, in batches of %i', (batchSize) => {
+  for (let number = 0; number < 120; number++) {
+    const { spec: drawn, shape } = randomNetwork(number);
+    const training = { ...drawn.training, epochs: 1, batchSize };
+    const parsed = engineSpec.parse({ ...drawn, data: { dataset: 'none', target: 'none' }, training });
+    const spec: ResolvedSpec = { ...parsed, loss: parsed.loss ?? { kind: 'crossEntropy' }, metrics: [] };
+    const feature = (i: number): ColumnSummary => ({
+      name: `${i}`,
+      type: 'numeric',
+      integer: false,
+      min: 0,
+      max: 1,
+      mean: 0,
+      classes: null,
+    });
+    const task: Task = {
+      features: Array.from({ length: shape.features }, (_, i) => feature(i)),
+      target: 'none',
+      targetType: 'categorical',
+      classes: [],
+      outputs: shape.targets,
+      outputsWhy: '',
+    };
+    const plan = createPlan(spec, shape);
+    const cost = estimateCost({ spec, task }, batchSize, batchSize);
+    const what = `network ${number}: ${JSON.stringify(spec.model)}`;
+    expect(cost.parameters, what).toBe(plan.parameterCount);
+    expect(cost.bytes, what).toBeGreaterThanOrEqual(plan.arenaBytes);
+    expect(cost.flops, what).toBeGreaterThanOrEqual(plan.programs.train.flops);
+    // A count of code in units of a dense layer's kernels: normalisations take many small ones.
+    expect(4 * cost.kernels, what).toBeGreaterThanOrEqual(plan.programs.train.kernels.length);
+  }
 });

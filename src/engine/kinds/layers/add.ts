@@ -18,6 +18,7 @@ export const add: LayerKind<typeof schema> = {
   },
   parameterCount: () => 0,
   multiplications: () => 0,
+  kernels: (inputs) => inputs.length,
   build: (graph, [first, ...others]) => others.reduce((sum, x) => graph.add(sum, x), first),
   activation: () => null,
 };

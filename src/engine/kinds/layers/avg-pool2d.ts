@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { LayerKind } from '../kind.ts';
 import { gridOf } from './fields.ts';
-import { poolFields, poolShape, poolWindows } from './pools.ts';
+import { poolFields, poolNeeds, poolShape, poolWindows } from './pools.ts';
 
 const schema = z
   .strictObject({ kind: z.literal('avgPool2d'), ...poolFields })
@@ -15,6 +15,7 @@ export const avgPool2d: LayerKind<typeof schema> = {
   outputShape: poolShape,
   parameterCount: () => 0,
   multiplications: () => 0,
+  ...poolNeeds(1),
   build: (graph, [x], spec) =>
     graph.pool(graph.pad(x, gridOf(spec.padding), 0), 'average', poolWindows(spec)),
   activation: () => null,

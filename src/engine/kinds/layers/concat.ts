@@ -19,6 +19,7 @@ export const concat: LayerKind<typeof schema> = {
   },
   parameterCount: () => 0,
   multiplications: () => 0,
+  kernels: (inputs) => 2 * inputs.length,
   build: (graph, inputs) => graph.concat(inputs),
   activation: () => null,
 };

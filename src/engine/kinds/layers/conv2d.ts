@@ -3,15 +3,16 @@
  * width], b of shape [channels out]; output side ⌊(side + 2·padding − dilation·(kernel − 1) − 1)/stride⌋ + 1.
  */
 import { z } from 'zod';
-import type { Grid } from '../../kernels.ts';
 import type { WindowShape } from '../../windows.ts';
-import { windowPositions } from '../../windows.ts';
 import { initializers } from '../initializers/registry.ts';
-import type { LayerKind, LayerShape, Misfit } from '../kind.ts';
+import type { LayerKind } from '../kind.ts';
 import { activate, defaultWeights } from './activate.ts';
-import { activation, gridOf, NEEDS_IMAGE, oneInput, only, paddings, sizes } from './fields.ts';
+import { activation, gridOf, oneInput, only, paddings, sizes } from './fields.ts';
+import { tapCount, windowedImage, windowedPositions, windowPhases, windowWorkspace } from './windowed.ts';
 
 const CHANNELS_MAX = 2 ** 31 - 1;
+/** Taps are rows of a table. */
+const TAPS_PER_KERNEL = 16;
 
 const schema = z
   .strictObject({
@@ -38,12 +39,17 @@ export const conv2d: LayerKind<typeof schema> = {
     const image = windowedImage(only(inputs), windowsOf(spec), gridOf(spec.padding));
     return 'misfit' in image ? image : { features: spec.channels, image };
   },
-  parameterCount: (inputs, spec) => spec.channels * (only(inputs).features * taps(spec) + 1),
+  parameterCount: (inputs, spec) => spec.channels * (only(inputs).features * tapCount(windowsOf(spec)) + 1),
   multiplications: (inputs, spec) => {
-    const image = windowedImage(only(inputs), windowsOf(spec), gridOf(spec.padding));
-    const positions = 'misfit' in image ? 0 : image.height * image.width;
-    return positions * spec.channels * only(inputs).features * taps(spec);
+    const windows = windowsOf(spec);
+    const { forward, backward } = windowedPositions(only(inputs), windows, gridOf(spec.padding));
+    return (2 * forward + backward) * spec.channels * only(inputs).features * tapCount(windows);
   },
+  workspace: (inputs, spec) =>
+    windowWorkspace(only(inputs), [spec.channels], windowsOf(spec), gridOf(spec.padding)),
+  kernels: (inputs, spec) =>
+    windowPhases(only(inputs), windowsOf(spec), gridOf(spec.padding)) +
+    tapCount(windowsOf(spec)) / TAPS_PER_KERNEL,
   build: (graph, [x], spec, name) => {
     const windows = windowsOf(spec);
     const { height, width } = windows.kernel;
@@ -71,22 +77,3 @@ const windowsOf = ({ kernel, stride, dilation }: z.output<typeof schema>): Windo
   stride: gridOf(stride),
   dilation: gridOf(dilation),
 });
-
-const taps = (spec: z.output<typeof schema>): number => {
-  const { height, width } = gridOf(spec.kernel);
-  return height * width;
-};
-
-/** The image of window positions, or why there is none. */
-export function windowedImage({ image }: LayerShape, windows: WindowShape, padding: Grid): Grid | Misfit {
-  if (image === null) return NEEDS_IMAGE;
-  const padded = { height: image.height + 2 * padding.height, width: image.width + 2 * padding.width };
-  const positions = windowPositions(padded, windows);
-  if (positions.height >= 1 && positions.width >= 1) return positions;
-  const reach = (side: keyof Grid): number => windows.dilation[side] * (windows.kernel[side] - 1) + 1;
-  return {
-    misfit:
-      `has windows of ${reach('height')} × ${reach('width')}, larger than the padded image of ` +
-      `${padded.height} × ${padded.width}; use a smaller kernel or more padding`,
-  };
-}

@@ -30,7 +30,7 @@ export const dense: LayerKind<typeof schema> = {
   outputShape: (inputs, { units }) =>
     only(inputs).image === null ? { features: units, image: null } : NEEDS_FLAT,
   parameterCount: (inputs, { units }) => units * (only(inputs).features + 1),
-  multiplications: (inputs, { units }) => units * only(inputs).features,
+  multiplications: (inputs, { units }) => 3 * units * only(inputs).features,
   build: (graph, [x], spec, name) => {
     const { units, activation: own, weights, bias } = spec;
     const fans = { fanIn: x.features, fanOut: units };

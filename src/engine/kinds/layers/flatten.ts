@@ -1,7 +1,7 @@
 /** An image as flat features, channel by channel as in PyTorch: feature (c·height + y)·width + x. */
 import { z } from 'zod';
 import type { LayerKind } from '../kind.ts';
-import { NEEDS_IMAGE, oneInput, only, sizeOf } from './fields.ts';
+import { oneInput, only, sizeOf } from './fields.ts';
 
 const schema = z
   .strictObject({ kind: z.literal('flatten'), ...oneInput })
@@ -13,7 +13,8 @@ export const flatten: LayerKind<typeof schema> = {
   takes: 'one',
   outputShape: (inputs) => {
     const shape = only(inputs);
-    return shape.image === null ? NEEDS_IMAGE : { features: sizeOf(shape), image: null };
+    if (shape.image === null) return { misfit: 'takes an image, and its input is flat already; remove it' };
+    return { features: sizeOf(shape), image: null };
   },
   parameterCount: () => 0,
   multiplications: () => 0,

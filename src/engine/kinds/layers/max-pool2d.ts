@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import type { LayerKind } from '../kind.ts';
 import { gridOf } from './fields.ts';
-import { poolFields, poolShape, poolWindows } from './pools.ts';
+import { poolFields, poolNeeds, poolShape, poolWindows } from './pools.ts';
 
 const schema = z
   .strictObject({ kind: z.literal('maxPool2d'), ...poolFields })
@@ -18,6 +18,7 @@ export const maxPool2d: LayerKind<typeof schema> = {
   outputShape: poolShape,
   parameterCount: () => 0,
   multiplications: () => 0,
+  ...poolNeeds(2),
   build: (graph, [x], spec) =>
     graph.pool(graph.pad(x, gridOf(spec.padding), Number.NEGATIVE_INFINITY), 'max', poolWindows(spec)),
   activation: () => null,

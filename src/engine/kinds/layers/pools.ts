@@ -3,8 +3,8 @@ import { z } from 'zod';
 import type { Grid } from '../../kernels.ts';
 import type { WindowShape } from '../../windows.ts';
 import type { LayerShape, Misfit } from '../kind.ts';
-import { windowedImage } from './conv2d.ts';
 import { gridOf, oneInput, only, paddings, sizes } from './fields.ts';
+import { tapCount, windowedImage, windowPhases, windowWorkspace } from './windowed.ts';
 
 export const poolFields = {
   ...oneInput,
@@ -12,6 +12,9 @@ export const poolFields = {
   stride: sizes.optional().describe('Without it, the kernel’s size: windows side by side'),
   padding: paddings.default(0).describe('Border on each side; at most half the kernel'),
 };
+
+/** Taps are parts of a formula. */
+const TAPS_PER_KERNEL = 4;
 
 const fields = z.strictObject(poolFields);
 type PoolSpec = z.output<typeof fields>;
@@ -32,4 +35,18 @@ export function poolShape(inputs: readonly LayerShape[], spec: PoolSpec): LayerS
   const input = only(inputs);
   const image = windowedImage(input, windows, padding);
   return 'misfit' in image ? image : { features: input.features, image };
+}
+
+/** `bordered`: how many matrices of the output's size the way back needs a border around. */
+export function poolNeeds(bordered: number) {
+  return {
+    workspace: (inputs: readonly LayerShape[], spec: PoolSpec): LayerShape[] => {
+      const input = only(inputs);
+      const features = Array.from({ length: bordered }, () => input.features);
+      return windowWorkspace(input, features, poolWindows(spec), gridOf(spec.padding));
+    },
+    kernels: (inputs: readonly LayerShape[], spec: PoolSpec): number =>
+      windowPhases(only(inputs), poolWindows(spec), gridOf(spec.padding)) +
+      tapCount(poolWindows(spec)) / TAPS_PER_KERNEL,
+  };
 }
