@@ -10,7 +10,7 @@ import { countOf, shareOf } from './amounts.ts';
 import { emitRows, emitWrittenOut, GROUP_B, GROUP_COLUMN, GROUP_OUT } from './gemm-rows.ts';
 import { createLaneEmitter } from './lane-emitter.ts';
 import type { Gp } from './operands.ts';
-import { at, r11, rsi } from './operands.ts';
+import { at, r9, r11, rsi } from './operands.ts';
 import { emitPack, packedBlockBytes } from './pack.ts';
 import type { Place } from './places.ts';
 import { locateAt } from './places.ts';
@@ -19,9 +19,11 @@ import { ARENA, BLOCK_BYTES, bufferOf, capacityOf, panelBytes, pointAtBlock, row
 import type { Product } from './tile.ts';
 import type { ColumnGroup } from './tiling.ts';
 import { columnGroups } from './tiling.ts';
+import { emitTapRows, emitWindowRows } from './window-rows.ts';
 
 const BLOCK: Gp = r11;
 const PACK_FROM: Gp = rsi;
+const PACK_TO: Gp = r9;
 /** Multiplications of a product that is written out altogether. */
 const WRITTEN_OUT_MAX = 500;
 
@@ -35,7 +37,15 @@ export function emitGemm(target: Target, kernel: GemmKernel, split: Split): void
   const groups = columnGroups(target.isa, n, target.plan.panel === VIRTUAL_LANES);
   const [known, vectors] = [countOf(rows), groups.reduce((sum, g) => sum + g.vectors.length * g.count, 0)];
   const small = known !== null && typeof p.k === 'number' && known * p.k * vectors <= WRITTEN_OUT_MAX;
+  const { windows } = kernel;
   for (const group of groups) {
+    if (windows !== undefined) {
+      eachGroup(p, group, n, () => {
+        if (kernel.aTransposed) emitTapRows(p, windows, group, rows, split);
+        else emitWindowRows(p, windows, group, split);
+      });
+      continue;
+    }
     if (!small) {
       eachGroup(p, group, n, () => emitRows(p, group, rows));
       continue;
@@ -116,7 +126,7 @@ function eachGroup(p: Product, group: ColumnGroup, n: number, body: () => void):
 }
 
 /** Packs the group whose first block is in BLOCK. The last one may lack rows of B. */
-function packGroup({ target, b, k }: Product, group: ColumnGroup, n: number, last: boolean): void {
+function packGroup({ target, kernel, b, k }: Product, group: ColumnGroup, n: number, last: boolean): void {
   const { asm } = target;
   if (typeof k !== 'number') throw new Error('a packed product has a known depth');
   const whole = group.blocks * VIRTUAL_LANES;
@@ -124,5 +134,21 @@ function packGroup({ target, b, k }: Product, group: ColumnGroup, n: number, las
   asm.imulImmediate(PACK_FROM, BLOCK, VIRTUAL_LANES * rowBytes(target));
   asm.op('add', PACK_FROM, ARENA);
   asm.opImmediate('add', PACK_FROM, b.offset);
-  emitPack(target, { b, k, rows: last ? Math.min(whole, n - before) : whole }, PACK_FROM, GROUP_B);
+  const rows = last ? Math.min(whole, n - before) : whole;
+  const blockBytes = packedBlockBytes(k);
+  const { windows } = kernel;
+  if (windows === undefined) {
+    emitPack(target, { b, k, rows, blockBytes }, PACK_FROM, GROUP_B);
+    return;
+  }
+  // Each tap's part of B is a matrix of its own, packed behind the one before it.
+  let block = 0;
+  asm.mov(PACK_TO, GROUP_B);
+  for (const tap of windows.taps) {
+    const distance = (tap.block - block) * n * rowBytes(target);
+    if (distance !== 0) asm.opImmediate('add', PACK_FROM, distance);
+    block = tap.block;
+    emitPack(target, { b, k: windows.channels, rows, blockBytes }, PACK_FROM, PACK_TO);
+    asm.opImmediate('add', PACK_TO, packedBlockBytes(windows.channels));
+  }
 }

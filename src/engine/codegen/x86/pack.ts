@@ -15,8 +15,10 @@ const TO: Gp = rdx;
 export interface Packing {
   readonly b: BufferInfo;
   readonly k: number;
-  /** Rows of B in the group, and how many of them each block of the scratch has room for. */
+  /** Rows of B in the group. */
   readonly rows: number;
+  /** From one block of the scratch to the next. */
+  readonly blockBytes: number;
 }
 
 /** Bytes of scratch: the blocks of the group one after another, each k × 16. */
@@ -26,7 +28,7 @@ export const packedBlockBytes = (k: number): number => k * BLOCK_BYTES;
  * `from` is the address of the group's first row in B's first panel, `to` that of the scratch; both are kept. Rows of B
  * that the group lacks are copies of its last one: columns that do not exist. Clobbers rcx, rdx, r8 and vectors 0 … 15.
  */
-export function emitPack(target: Target, { b, k, rows }: Packing, from: Gp, to: Gp): void {
+export function emitPack(target: Target, { b, k, rows, blockBytes }: Packing, from: Gp, to: Gp): void {
   const { asm, plan } = target;
   const line = rowBytes(target);
   const blocksPerPanel = plan.panel / VIRTUAL_LANES;
@@ -39,7 +41,7 @@ export function emitPack(target: Target, { b, k, rows }: Packing, from: Gp, to: 
         transpose(
           target,
           { from: offset(source, row * line + c * FLOAT_BYTES), line, rows: Math.min(SIDE, rows - row) },
-          offset(sink, block * packedBlockBytes(k) + inBlock + c * BLOCK_BYTES),
+          offset(sink, block * blockBytes + inBlock + c * BLOCK_BYTES),
           Math.min(SIDE, columns - c),
         );
       }

@@ -14,6 +14,7 @@ import { emitGemm } from './gemm.ts';
 import type { Isa } from './isa.ts';
 import { vectorsOf } from './isa.ts';
 import { emitMap } from './map.ts';
+import { emitMove } from './move.ts';
 import type { Gp, Label } from './operands.ts';
 import { at, r12, r13, r14, r15, rax, rbp, rbx, rdi, rdx, rsi, rsp } from './operands.ts';
 import type { StepSlots, Target } from './target.ts';
@@ -197,7 +198,8 @@ function emitKernel(target: Target, kernel: Kernel, split: Split): void {
       emitGather(target, kernel, split);
       break;
     case 'move':
-      throw new RangeError(`${kernel.label}: no machine code for moves`);
+      emitMove(target, kernel, split);
+      break;
     default:
       kernel satisfies never;
   }

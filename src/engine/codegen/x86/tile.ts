@@ -2,7 +2,7 @@
  * One tile of a matrix product: start from the bias, multiply and add for k ascending, each rounded on its own, then
  * run the kernel's stores on the accumulators, in registers as far as they reach.
  */
-import type { BufferInfo, GemmKernel } from '../../kernels.ts';
+import type { BufferInfo, GemmKernel, View } from '../../kernels.ts';
 import type { LaneProgram } from '../../linearize.ts';
 import { repeat } from './amounts.ts';
 import type { LaneEmitter, Origin } from './lane-emitter.ts';
@@ -13,6 +13,7 @@ import { elementSinks, locateAt } from './places.ts';
 import type { Target } from './target.ts';
 import { BLOCK_BYTES, bufferOf, FLOAT_BYTES, panelBytes, rowBytes } from './target.ts';
 import type { ColumnVector } from './tiling.ts';
+import { emitPositionSum, emitTapSum } from './window-sums.ts';
 
 /** The current element of A and row of B, where they are walked through. */
 export const A: Gp = rcx;
@@ -37,15 +38,23 @@ export interface Product {
   readonly k: number | Mem;
   /** Rows that matrices of the output's shape have room for. */
   readonly outRows: number;
+  /** Without it, every matrix lies like the output's own rows. */
+  readonly lay?: Lay;
 }
+
+/** Bytes from one row of a tile to the next, and from one block to the next. */
+export type Lay = (b: BufferInfo, view: View | undefined) => { readonly row: number; readonly block: number };
 
 export interface TileShape {
   readonly rows: number;
   readonly vectors: readonly ColumnVector[];
+  /** Where each row's element of A is, from the first one's; without it, at equal distances. */
+  readonly aRows?: readonly number[];
 }
 
 /** `a` and `b` are at k = 0; they are the registers A and B where the sum has a loop. */
-export function emitTile(p: Product, { rows, vectors }: TileShape, a: Mem, b: Mem, place: Place): void {
+export function emitTile(p: Product, shape: TileShape, a: Mem, b: Mem, place: Place): void {
+  const { rows, vectors } = shape;
   const { target, kernel } = p;
   const { v, isa } = target;
   const width = vectors.length;
@@ -62,13 +71,14 @@ export function emitTile(p: Product, { rows, vectors }: TileShape, a: Mem, b: Me
       else v.two('vmovups', sum, offset(place.col, init.offset + block * BLOCK_BYTES + bytes));
     }
   }
-  const aRow = kernel.aTransposed ? FLOAT_BYTES : rowBytes(target);
+  const xStride = kernel.windows?.view.xStride ?? 1;
+  const aRow = kernel.aTransposed ? FLOAT_BYTES : rowBytes(target) * xStride;
   const multiply = (aAt: Mem, bAt: Mem): void => {
     for (const [j, { block, bytes }] of vectors.entries()) {
       v.two('vmovups', right[j] ?? -1, offset(bAt, block * p.bBlock + bytes));
     }
     for (const [i, line] of acc.entries()) {
-      const element = offset(aAt, i * aRow);
+      const element = offset(aAt, shape.aRows?.[i] ?? i * aRow);
       const embedded = isa.name === 'avx512' && width === 1;
       if (!embedded) v.two('vbroadcastss', left, element);
       for (const [j, sum] of line.entries()) {
@@ -78,7 +88,9 @@ export function emitTile(p: Product, { rows, vectors }: TileShape, a: Mem, b: Me
       }
     }
   };
-  emitSum(p, rows * width, a, b, multiply);
+  if (kernel.windows === undefined) emitSum(p, rows * width, a, b, multiply);
+  else if (kernel.aTransposed) emitPositionSum(p, kernel.windows, multiply);
+  else emitTapSum(p, kernel.windows, rows * width, multiply);
   const others = Array.from({ length: isa.registers - first }, (_, i) => first + i);
   emitStores(p, { rows, vectors }, acc, others, place);
 }
@@ -158,7 +170,7 @@ function emitStores(
   const { target, kernel, program, lanes } = p;
   const { v, isa, frame } = target;
   const line = rowBytes(target);
-  const outBlock = p.outRows * line;
+  const { lay = () => ({ row: line, block: p.outRows * line }) } = p;
   const sums = acc.flatMap((row, i) => row.map((register, j) => ({ i, j, register })));
   const wanted = Math.min(pressureOf(program), isa.registers);
   const away = Math.min(Math.max(0, wanted - others.length - 1), sums.length - 1);
@@ -174,7 +186,10 @@ function emitStores(
     for (const [n, { i, j }] of sums.entries()) {
       const { block, bytes } = vectors[j] ?? { block: 0, bytes: 0 };
       const here: Place = {
-        full: (b, view) => offset(place.full(b, view), i * line + block * outBlock + bytes),
+        full: (b, view) => {
+          const distance = lay(b, view);
+          return offset(place.full(b, view), i * distance.row + block * distance.block + bytes);
+        },
         col: offset(place.col, block * BLOCK_BYTES + bytes),
         row: offset(place.row, i * FLOAT_BYTES),
       };
