@@ -24,7 +24,10 @@ const VALUE_TYPES: Readonly<Record<ValueType, number>> = { i32: 0x7f, v128: 0x7b
 
 export interface Code {
   readonly parameters: readonly Local[];
+  /** Its value is anything until it is set. */
   local(type: ValueType): Local;
+  /** Locals that the body takes are free again after it. */
+  scope(body: () => void): void;
   get(local: Local): void;
   set(local: Local): void;
   tee(local: Local): void;
@@ -116,6 +119,8 @@ function opcode(out: Bytes, code: number): void {
 function createCode(parameterCount: number): { code: Code; encode(): Bytes } {
   const body: Bytes = [];
   const locals: ValueType[] = [];
+  const free: Readonly<Record<ValueType, Local[]>> = { i32: [], v128: [] };
+  const taken: [ValueType, Local][][] = [];
   const indexed = (op: number, index: number): void => {
     opcode(body, op);
     unsigned(body, index);
@@ -130,7 +135,16 @@ function createCode(parameterCount: number): { code: Code; encode(): Bytes } {
   };
   const code: Code = {
     parameters: Array.from({ length: parameterCount }, (_, i) => i as Local),
-    local: (type) => (parameterCount + locals.push(type) - 1) as Local,
+    local: (type) => {
+      const local = free[type].pop() ?? ((parameterCount + locals.push(type) - 1) as Local);
+      taken.at(-1)?.push([type, local]);
+      return local;
+    },
+    scope: (inner) => {
+      taken.push([]);
+      inner();
+      for (const [type, local] of taken.pop() ?? []) free[type].push(local);
+    },
     get: (l) => indexed(structure.localGet, l),
     set: (l) => indexed(structure.localSet, l),
     tee: (l) => indexed(structure.localTee, l),

@@ -1,73 +1,88 @@
 /**
- * Matrix products. The inner kernel is a tile of 4 rows × 2 vectors: eight accumulators, one more and V8 begins to
- * spill. Products and sums are separate instructions, k ascends, and the stores run on the finished accumulators.
+ * Matrix products. The inner kernel is a tile of 4 rows × 2 vectors: eight sums, and with many more V8 begins to spill.
+ * Products and sums are separate instructions, k ascends, and the stores run on the finished accumulators.
  *
  * A transposed A is read as it lies: the rows of a tile are neighbours in a panel. A transposed B is packed, one panel
  * of columns at a time. Windows of images are read as they lie, line by line: a tile does not go round a line's end.
  */
 import type { GemmKernel, View } from '../../kernels.ts';
-import type { Code, Func, Local } from './assembler.ts';
+import type { Amount, Range } from './amount.ts';
+import type { Code, Local } from './assembler.ts';
 import { laneProgramOf } from './lane-program.ts';
-import { advance, countUp, repeat } from './loops.ts';
+import { advance, repeat } from './loops.ts';
 import { emitPack } from './pack.ts';
 import type { Domain, Steps } from './pointers.ts';
 import { collectPointers, matrixSteps } from './pointers.ts';
 import { tapDistances } from './products.ts';
 import type { Target } from './target.ts';
-import { bufferOf, FLOAT_BYTES, panelBytes, rowBytes, VECTOR_BYTES, VECTOR_LANES } from './target.ts';
-import type { Gemm } from './tile.ts';
-import { addressesOfA, emitTile } from './tile.ts';
-import type { Line, Lines, Range } from './walk.ts';
+import { bufferOf, FLOAT_BYTES, panelBytes, rowBytes, VECTOR_LANES } from './target.ts';
+import type { EmitTile, Gemm } from './tile.ts';
+import { addressesOfA, createTiles, emitTile } from './tile.ts';
 import { alongLine, linesOf, startAt, walkLines } from './walk.ts';
 
-const TILE_ROWS = 4;
-const TILE_VECTORS = 2;
+/** Rows of a tile by its vectors: eight sums or nine. */
+const ROWS_OF: Readonly<Record<number, number>> = { 1: 8, 2: 4, 3: 3 };
+const VECTORS_USUAL = 2;
+/** Rows of a tile of a transposed A, which must lie in one panel. */
+const ROWS_TRANSPOSED = 4;
 
-/** A function of a range of samples, or of rows where these are fixed. */
-export function emitGemm(target: Target, kernel: GemmKernel): Func {
+/** How a panel's vectors are divided into tiles, and how many rows these have. */
+interface Shape {
+  readonly rows: number;
+  readonly widths: readonly number[];
+}
+
+function shapeOf(vectors: number, aTransposed: boolean): Shape {
+  const alone = !aTransposed && (vectors === 1 || vectors === 3);
+  const widths: number[] = [];
+  for (let left = vectors; left > 0; left -= VECTORS_USUAL) {
+    widths.push(alone ? vectors : Math.min(left, VECTORS_USUAL));
+    if (alone) break;
+  }
+  return { rows: aTransposed ? ROWS_TRANSPOSED : (ROWS_OF[widths[0] ?? 1] ?? 1), widths };
+}
+
+/** Computes a range of samples, or of rows where these are fixed. `written`: tiles are written where they stand. */
+export function emitGemm(
+  target: Target,
+  code: Code,
+  kernel: GemmKernel,
+  range: Range,
+  written: boolean,
+): void {
   const { n } = kernel;
   if (typeof n !== 'number') throw new Error(`${kernel.label}: a product of a moving number of columns`);
   const g = gemmOf(target, kernel);
-  const tiles = new Map<string, Func>();
-  const tile = (rows: number, vectors: number): Func => {
-    const key = `${rows} ${vectors}`;
-    const func = tiles.get(key) ?? emitTile(g, rows, vectors);
-    tiles.set(key, func);
-    return func;
-  };
+  const tile: EmitTile = written
+    ? (at, rows, vectors, place) => at.scope(() => emitTile(g, at, rows, vectors, place))
+    : createTiles(g);
   const pack = kernel.bTransposed ? emitPack(target, kernel) : null;
   const walk = createWalk(g, tile);
-
-  return target.module.func(2, (code) => {
-    const [from, to] = code.parameters;
-    if (from === undefined || to === undefined) throw new Error('a kernel takes a range');
-    const { panel } = target.plan;
-    const panelVectors = panel / VECTOR_LANES;
-    const vectors = Math.ceil(n / VECTOR_LANES);
-    const panels = Math.floor(vectors / panelVectors);
-    const number = code.local('i32');
-    code.block(() => {
-      // A thread without a share need not pack.
-      code.get(from);
-      code.get(to);
-      code.op('i32.ge_u');
-      code.brIf(0);
-      code.i32(0);
-      code.set(number);
-      const rowsOfPanel = (count: number): void => {
-        if (count === 0) return;
-        if (pack !== null) {
-          code.get(number);
-          code.call(pack);
-        }
-        walk(code, number, { from, to }, count);
-      };
-      repeat(code, panels, () => {
-        rowsOfPanel(panelVectors);
-        advance(code, number, 1);
-      });
-      rowsOfPanel(vectors - panels * panelVectors);
+  const panelVectors = target.plan.panel / VECTOR_LANES;
+  const vectors = Math.ceil(n / VECTOR_LANES);
+  const panels = Math.floor(vectors / panelVectors);
+  const number = code.local('i32');
+  const rowsOfPanel = (count: number): void => {
+    if (count === 0) return;
+    if (pack !== null) {
+      code.get(number);
+      code.call(pack);
+    }
+    walk(code, number, range, count);
+  };
+  code.block(() => {
+    // A thread without a share need not pack.
+    range.from.push();
+    range.to.push();
+    code.op('i32.ge_u');
+    code.brIf(0);
+    code.i32(0);
+    code.set(number);
+    repeat(code, panels, () => {
+      rowsOfPanel(panelVectors);
+      advance(code, number, 1);
     });
+    rowsOfPanel(vectors - panels * panelVectors);
   });
 }
 
@@ -85,7 +100,7 @@ function gemmOf(target: Target, kernel: GemmKernel): Gemm {
   const down: Domain = { rows: kernel.k, grid: aTransposed ? windows?.grid : undefined };
   const taps = tapDistances(target, kernel, a);
   // Four neighbouring rows of a transposed A lie in one panel, unless a tap ends between them.
-  const together = windows === undefined || windows.channels % TILE_ROWS === 0;
+  const together = windows === undefined || windows.channels % ROWS_TRANSPOSED === 0;
   const aRowBytes = aTransposed
     ? together
       ? FLOAT_BYTES
@@ -107,10 +122,8 @@ function gemmOf(target: Target, kernel: GemmKernel): Gemm {
   };
 }
 
-type Tile = (rows: number, vectors: number) => Func;
-
 /** Emits all rows of a range for the first vectors of one panel of columns. */
-function createWalk(g: Gemm, tile: Tile) {
+function createWalk(g: Gemm, tile: EmitTile) {
   const { target, kernel, pointers } = g;
   const { windows, aTransposed } = kernel;
   const view: View | undefined = windows?.view;
@@ -147,10 +160,10 @@ function createWalk(g: Gemm, tile: Tile) {
     code.getGlobal(target.step.arena);
     pushPanel(line);
     code.set(bias);
+    const walking = { pointers: moving, locals };
     startAt(
       code,
-      moving,
-      locals,
+      walking,
       (i) => {
         if (i === 0) {
           if (aTransposed) code.i32(0);
@@ -188,58 +201,73 @@ function createWalk(g: Gemm, tile: Tile) {
       code.i32(aOffset);
       code.op('i32.add');
     };
+    const shape = shapeOf(vectors, aTransposed);
     /** One tile of rows, all groups of columns. */
     const rowsOfTile = (rows: number): void => {
-      for (let first = 0; first < vectors; first += TILE_VECTORS) {
-        const width = Math.min(TILE_VECTORS, vectors - first);
-        for (let i = 0; i < addressesOfA(g, rows); i++) pushRowOfA(i);
-        const shifted = (local: Local, by: number): void => {
-          code.get(local);
-          if (by === 0) return;
-          code.i32(by);
-          code.op('i32.add');
-        };
-        shifted(bStart, first * VECTOR_BYTES);
-        shifted(bias, first * VECTOR_BYTES);
-        for (const [i, local] of outLocals.entries()) {
-          shifted(local, first * VECTOR_LANES * (pointers.all[i]?.column ?? 0));
-        }
-        code.call(tile(rows, width));
+      const a = Array.from({ length: addressesOfA(g, rows) }, (_, i) => () => pushRowOfA(i));
+      let column = 0;
+      for (const width of shape.widths) {
+        tile(code, rows, width, { a, b: bStart, bias, locals: outLocals, column });
+        column += width * VECTOR_LANES;
       }
-      alongLine(code, moving, locals, rows);
+      alongLine(code, walking, rows);
     };
-    const lines: Lines = linesOf(domainOf(kernel), moving);
-    walkLines(code, lines, { pointers: moving, locals }, range, (of) => emitTiles(code, of, rowsOfTile));
+    const lines = linesOf(domainOf(kernel), moving);
+    walkLines(code, lines, walking, range, (rows) => {
+      // A transposed A's tiles begin where panels do, or a multiple of four columns after.
+      if (rows.fixed !== null && !aTransposed) divideEvenly(code, rows.fixed, shape.rows, rowsOfTile);
+      else divide(code, rows, shape.rows, rowsOfTile);
+    });
   };
 }
 
-/** Divides a line into tiles: a known length evenly, any other into tiles of four and what is left. */
-function emitTiles(code: Code, { fixed, push }: Line, tileOf: (rows: number) => void): void {
-  if (fixed !== null) {
-    const count = Math.ceil(fixed / TILE_ROWS);
-    const small = Math.floor(fixed / count);
-    repeat(code, fixed % count, () => tileOf(small + 1));
-    repeat(code, count - (fixed % count), () => tileOf(small));
+/** Divides a line into as few tiles as can be, of two sizes at most. */
+function divideEvenly(code: Code, rows: number, rowsMax: number, tileOf: (rows: number) => void): void {
+  if (rows === 0) return;
+  const count = Math.ceil(rows / rowsMax);
+  const small = Math.floor(rows / count);
+  repeat(code, rows % count, () => tileOf(small + 1));
+  repeat(code, count - (rows % count), () => tileOf(small));
+}
+
+/** Divides a line into tiles of the most rows, and what is left into halves of that. */
+function divide(code: Code, rows: Amount, rowsMax: number, tileOf: (rows: number) => void): void {
+  if (rows.fixed !== null) {
+    repeat(code, Math.floor(rows.fixed / rowsMax), () => tileOf(rowsMax));
+    for (let piece = rowsMax >> 1; piece >= 1; piece >>= 1) {
+      if (((rows.fixed % rowsMax) & piece) !== 0) tileOf(piece);
+    }
     return;
   }
-  const m = code.local('i32');
-  const whole = (): void => {
-    push();
-    code.i32(-TILE_ROWS);
-    code.op('i32.and');
-  };
-  countUp(code, m, { from: 0, by: TILE_ROWS, limit: whole }, () => tileOf(TILE_ROWS));
-  for (let rest = TILE_ROWS - 1; rest >= 1; rest--) {
+  const left = code.local('i32');
+  rows.push();
+  code.set(left);
+  countDown(code, left, rowsMax, () => tileOf(rowsMax));
+  for (let piece = 2 ** Math.floor(Math.log2(rowsMax - 1)); piece >= 1; piece >>= 1) {
     code.block(() => {
-      push();
-      code.i32(TILE_ROWS - 1);
+      code.get(left);
+      code.i32(piece);
       code.op('i32.and');
-      code.i32(rest);
-      code.op('i32.ne');
+      code.op('i32.eqz');
       code.brIf(0);
-      tileOf(rest);
+      tileOf(piece);
     });
   }
+}
+
+/** While there are as many left: the body, for so many. */
+function countDown(code: Code, left: Local, by: number, body: () => void): void {
+  code.block(() => {
+    code.loop(() => {
+      code.get(left);
+      code.i32(by);
+      code.op('i32.lt_u');
+      code.brIf(1);
+      body();
+      advance(code, left, -by);
+      code.br(0);
+    });
+  });
 }
 
 /** Row m of a transposed A is a column of the buffer: pushes how far it is from the first. */

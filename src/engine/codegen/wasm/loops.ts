@@ -1,4 +1,5 @@
 /** The loops that kernels are made of. */
+import type { Amount } from './amount.ts';
 import type { Code, Local } from './assembler.ts';
 
 /** Adds a constant to an i32 local. */
@@ -48,5 +49,29 @@ export function repeat(code: Code, times: number, body: () => void): void {
     code.op('i32.sub');
     code.tee(left);
     code.brIf(0);
+  });
+}
+
+/** The body, as often as the amount says. */
+export function repeatAmount(code: Code, amount: Amount, body: () => void): void {
+  if (amount.fixed !== null) repeat(code, amount.fixed, body);
+  else countUp(code, code.local('i32'), { from: 0, by: 1, limit: () => amount.push() }, body);
+}
+
+/**
+ * Runs the body in a block of its own, with a way to end straight code within it: V8 moves loads to the front of such
+ * code, and values before it computes with them, until there are more than registers. `address` is any address.
+ */
+export function inBlocks(code: Code, address: Local, body: (endBlock: () => void) => void): void {
+  let ends = 0;
+  code.block(() => {
+    const inside = code.depth;
+    body(() => {
+      // Never taken, since an address is even, but the compiler does not know. With the same number twice it would.
+      code.get(address);
+      code.i32(2 * ends++ + 1);
+      code.op('i32.eq');
+      code.brIf(code.depth - inside);
+    });
   });
 }

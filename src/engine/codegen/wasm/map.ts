@@ -5,7 +5,9 @@
 import type { MapKernel } from '../../kernels.ts';
 import { VIRTUAL_LANES } from '../../kernels.ts';
 import type { LaneProgram } from '../../linearize.ts';
-import type { Code, Func, Local } from './assembler.ts';
+import type { Amount, Range } from './amount.ts';
+import { dimAmount, fixedAmount, localAmount, unitsOf } from './amount.ts';
+import type { Code, Local } from './assembler.ts';
 import type { LaneEmitter, Leaves } from './expressions.ts';
 import { createLaneEmitter } from './expressions.ts';
 import { laneProgramOf } from './lane-program.ts';
@@ -15,8 +17,7 @@ import { collectPointers } from './pointers.ts';
 import type { Mask, Reduction } from './reductions.ts';
 import { accumulate, resetReductions, storeColumns, storeMasked, storeRow } from './reductions.ts';
 import type { Target } from './target.ts';
-import { pushDim, VECTOR_LANES } from './target.ts';
-import type { Range } from './walk.ts';
+import { VECTOR_LANES } from './target.ts';
 import { linesOf, startAt, walkRows } from './walk.ts';
 
 const VECTORS = VIRTUAL_LANES / VECTOR_LANES;
@@ -32,36 +33,32 @@ interface MapCode {
   readonly values: readonly Local[];
 }
 
-/** A function of a range: of samples or rows, or of blocks of columns where that is how the kernel is split. */
-export function emitMap(target: Target, kernel: MapKernel): Func {
-  return target.module.func(2, (code) => {
-    const [from, to] = code.parameters;
-    if (from === undefined || to === undefined) throw new Error('a kernel takes a range');
-    const program = laneProgramOf(kernel);
-    const domain: Domain = { rows: kernel.rows, grid: kernel.grid };
-    const at: MapCode = {
-      target,
-      code,
-      kernel,
-      program,
-      domain,
-      pointers: collectPointers(target, domain, { ...kernel, program }),
-      reductions: kernel.stores.map((store) =>
-        store.reduce === undefined
-          ? null
-          : {
-              store,
-              fn: store.reduce.fn,
-              lanes: Array.from({ length: VECTORS }, () => code.local('v128')),
-            },
-      ),
-      values: kernel.stores.map(() => code.local('v128')),
-    };
-    const emitter = createLaneEmitter(code, program, leavesAt(at, { locals: [], row: 0, column: 0 }));
-    emitter.settle(['scalar']);
-    if (splitsColumns(kernel)) emitByColumns(at, emitter, { from, to });
-    else emitByRows(at, emitter, { from, to });
-  });
+/** Computes a range: of samples or rows, or of blocks of columns where that is how the kernel is split. */
+export function emitMap(target: Target, code: Code, kernel: MapKernel, range: Range): void {
+  const program = laneProgramOf(kernel);
+  const domain: Domain = { rows: kernel.rows, grid: kernel.grid };
+  const at: MapCode = {
+    target,
+    code,
+    kernel,
+    program,
+    domain,
+    pointers: collectPointers(target, domain, { ...kernel, program }),
+    reductions: kernel.stores.map((store) =>
+      store.reduce === undefined
+        ? null
+        : {
+            store,
+            fn: store.reduce.fn,
+            lanes: Array.from({ length: VECTORS }, () => code.local('v128')),
+          },
+    ),
+    values: kernel.stores.map(() => code.local('v128')),
+  };
+  const emitter = createLaneEmitter(code, program, leavesAt(at, { locals: [], row: 0, column: 0 }));
+  emitter.settle(['scalar']);
+  if (splitsColumns(kernel)) emitByColumns(at, emitter, range);
+  else emitByRows(at, emitter, range);
 }
 
 /** One row, or sums down the columns: the columns are what can be divided. */
@@ -92,10 +89,11 @@ function emitByRows(at: MapCode, outer: LaneEmitter, range: Range): void {
   if (typeof columns !== 'number')
     throw new Error(`${kernel.label}: many rows of a moving number of columns`);
   const locals = freshLocals(at);
-  startAt(code, pointers.all, locals, (n) => pushBase(at, n), range.from);
+  const walking = { pointers: pointers.all, locals };
+  startAt(code, walking, (n) => pushBase(at, n), range.from);
   const panels = columns > panel ? Math.floor(columns / panel) : 0;
   const moving = panels > 0 ? freshLocals(at) : locals;
-  walkRows(code, linesOf(at.domain, pointers.all), { pointers: pointers.all, locals }, range, () => {
+  walkRows(code, linesOf(at.domain, pointers.all), walking, range, () => {
     resetReductions(code, at.reductions);
     const start: Place = { locals, row: 0, column: 0 };
     const emitter = outer.inner(leavesAt(at, start));
@@ -150,26 +148,16 @@ const movingMask = (count: Local): Mask => ({
   isWhole: () => false,
 });
 
-function emitByColumns(at: MapCode, outer: LaneEmitter, range: Range): void {
+function emitByColumns(at: MapCode, outer: LaneEmitter, { from, to }: Range): void {
   const { code, target, kernel, pointers } = at;
-  const block = code.local('i32');
-  const whole = code.local('i32');
-  const left = code.local('i32');
+  const columns = dimAmount(target, code, kernel.columns);
   const locals = freshLocals(at);
-  pushDim(target, code, kernel.columns);
-  code.i32(VIRTUAL_LANES);
-  code.op('i32.rem_u');
-  code.set(left);
-  pushDim(target, code, kernel.columns);
-  code.i32(VIRTUAL_LANES);
-  code.op('i32.div_u');
-  code.set(whole);
-
+  const block = code.local('i32');
   const toRow = kernel.stores.some((s) => s.reduce?.to === 'row');
   if (toRow) resetReductions(code, at.reductions);
   const start: Place = { locals, row: 0, column: 0 };
   const body = (mask: Mask): void => {
-    startAt(code, pointers.all, locals, (n) => pushBlockStart(at, n, block), null);
+    startAt(code, { pointers: pointers.all, locals }, (n) => pushBlockStart(at, n, block), null);
     if (!toRow) resetReductions(code, at.reductions);
     emitAllRows(at, locals, () => {
       const emitter = outer.inner(leavesAt(at, start));
@@ -180,34 +168,67 @@ function emitByColumns(at: MapCode, outer: LaneEmitter, range: Range): void {
     // Pointers along the columns have not moved with the rows.
     for (const r of at.reductions) if (r !== null) storeColumns(code, r, pointers, start, mask);
   };
-  code.get(range.from);
+  from.push();
   code.set(block);
+  const whole = wholeBlocks(code, columns);
+  const limit = smaller(code, to, whole);
+  if (limit.fixed !== 0) {
+    countUp(code, block, { by: 1, limit: () => limit.push() }, () => body(null));
+  }
+  const lastBlock = (): void => {
+    whole.push();
+    code.set(block);
+    if (columns.fixed !== null) body(partial(columns.fixed % VIRTUAL_LANES));
+    else body(movingMask(remainder(code, columns)));
+  };
+  if (columns.fixed === null || columns.fixed % VIRTUAL_LANES !== 0) {
+    if (to.fixed !== null && whole.fixed !== null) {
+      if (to.fixed > whole.fixed) lastBlock();
+    } else {
+      code.block(() => {
+        whole.push();
+        to.push();
+        code.op('i32.ge_u');
+        code.brIf(0);
+        lastBlock();
+      });
+    }
+  }
+  if (!toRow) return;
+  startAt(code, { pointers: pointers.all, locals }, (n) => pushBase(at, n), null);
+  for (const r of at.reductions) if (r !== null) storeRow(target, code, r, pointers, start);
+}
+
+function wholeBlocks(code: Code, columns: Amount): Amount {
+  if (columns.fixed !== null) return fixedAmount(code, Math.floor(columns.fixed / VIRTUAL_LANES));
+  const whole = code.local('i32');
+  columns.push();
+  code.i32(VIRTUAL_LANES);
+  code.op('i32.div_u');
+  code.set(whole);
+  return localAmount(code, whole);
+}
+
+function remainder(code: Code, columns: Amount): Local {
+  const left = code.local('i32');
+  columns.push();
+  code.i32(VIRTUAL_LANES);
+  code.op('i32.rem_u');
+  code.set(left);
+  return left;
+}
+
+function smaller(code: Code, a: Amount, b: Amount): Amount {
+  if (a.fixed !== null && b.fixed !== null) return fixedAmount(code, Math.min(a.fixed, b.fixed));
   const limit = code.local('i32');
-  code.get(range.to);
-  code.get(whole);
-  code.get(range.to);
-  code.get(whole);
+  a.push();
+  b.push();
+  a.push();
+  b.push();
   code.op('i32.lt_u');
   code.op('select');
   code.set(limit);
-  const fixed = typeof kernel.columns === 'number' ? kernel.columns : null;
-  if (fixed === null || fixed >= VIRTUAL_LANES) {
-    countUp(code, block, { by: 1, limit: () => code.get(limit) }, () => body(null));
-  }
-  if (fixed === null || fixed % VIRTUAL_LANES !== 0) {
-    code.block(() => {
-      code.get(whole);
-      code.get(range.to);
-      code.op('i32.ge_u');
-      code.brIf(0);
-      code.get(whole);
-      code.set(block);
-      body(fixed === null ? movingMask(left) : partial(fixed % VIRTUAL_LANES));
-    });
-  }
-  if (!toRow) return;
-  startAt(code, pointers.all, locals, (n) => pushBase(at, n), null);
-  for (const r of at.reductions) if (r !== null) storeRow(target, code, r, pointers, start);
+  return localAmount(code, limit);
 }
 
 function emitAllRows(at: MapCode, locals: readonly Local[], row: () => void): void {
@@ -216,11 +237,7 @@ function emitAllRows(at: MapCode, locals: readonly Local[], row: () => void): vo
     row();
     return;
   }
-  const range = { from: code.local('i32'), to: code.local('i32') };
-  code.i32(0);
-  code.set(range.from);
-  pushDim(target, code, typeof kernel.rows === 'number' ? kernel.rows : 'batch');
-  code.set(range.to);
+  const range = { from: fixedAmount(code, 0), to: unitsOf(target, code, kernel.rows) };
   walkRows(code, linesOf(at.domain, pointers.all), { pointers: pointers.all, locals }, range, row);
 }
 

@@ -4,7 +4,10 @@
  * run of an equal plan, whatever its data and wherever its buffers lie.
  */
 import type { Kernel, Plan, Program } from '../../kernels.ts';
+import type { Turn } from '../../schedule.ts';
 import { schedule } from '../../schedule.ts';
+import type { Range } from './amount.ts';
+import { fixedAmount, localAmount } from './amount.ts';
 import type { Code, Func, Local } from './assembler.ts';
 import { createModule } from './assembler.ts';
 import { emitBarrier } from './barrier.ts';
@@ -14,8 +17,7 @@ import { advance, countUp } from './loops.ts';
 import { emitMap } from './map.ts';
 import { emitMove } from './move.ts';
 import { packBytes } from './pack.ts';
-import type { ThreadLocals } from './share.ts';
-import { emitShare } from './share.ts';
+import { emitShare, wholeOf } from './share.ts';
 import type { StepGlobals, Target } from './target.ts';
 import { FLOAT_BYTES } from './target.ts';
 
@@ -36,6 +38,10 @@ const PROGRAM_ARGUMENTS = ['thread', 'threads', ...CALL_ARGUMENTS] as const;
 /** The number of steps, and addresses; `scratch` is that of all threads, one after another. */
 export type CallArguments = Readonly<Record<(typeof CALL_ARGUMENTS)[number], number>>;
 export type ProgramFunction = (thread: number, threads: number, ...call: readonly number[]) => void;
+
+/** Programs of no more than this are written out for one thread: a call of a kernel takes as long as its work. */
+const WRITTEN_FLOPS_MAX = 65_536;
+const WRITTEN_KERNELS_MAX = 64;
 
 export interface PlanModule {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -66,10 +72,10 @@ export function emitModule(plan: Plan): PlanModule {
     tables.push(...values);
     return at;
   };
-  const target: Target = { plan, module, step, table };
+  const target: Target = { plan, module, step, samples: null, table };
   const kernels = new Map<Kernel, Func>();
   const emitKernel = (kernel: Kernel): Func => {
-    const known = kernels.get(kernel) ?? emit(target, kernel);
+    const known = kernels.get(kernel) ?? emitFunction(target, kernel);
     kernels.set(kernel, known);
     return known;
   };
@@ -83,18 +89,30 @@ export function emitModule(plan: Plan): PlanModule {
   return { bytes: module.encode(), tables, scratchBytes };
 }
 
-function emit(target: Target, kernel: Kernel): Func {
+/** A kernel as a function of a range. */
+const emitFunction = (target: Target, kernel: Kernel): Func =>
+  target.module.func(2, (code) => {
+    const [from, to] = code.parameters;
+    if (from === undefined || to === undefined) throw new Error('a kernel takes a range');
+    emit(target, code, kernel, { from: localAmount(code, from), to: localAmount(code, to) }, false);
+  });
+
+function emit(target: Target, code: Code, kernel: Kernel, range: Range, written: boolean): void {
   switch (kernel.kind) {
     case 'map':
-      return emitMap(target, kernel);
+      emitMap(target, code, kernel, range);
+      return;
     case 'gemm':
-      return emitGemm(target, kernel);
+      emitGemm(target, code, kernel, range, written);
+      return;
     case 'gather':
-      return emitGather(target, kernel);
+      emitGather(target, code, kernel, range);
+      return;
     case 'move':
-      return emitMove(target, kernel);
+      emitMove(target, code, kernel, range);
+      return;
     default:
-      return kernel satisfies never;
+      kernel satisfies never;
   }
 }
 
@@ -129,15 +147,12 @@ function emitProgram(
     code.set(local('scratch'));
     for (const fixed of ['arena', 'scratch', 'features', 'targets', 'sync', 'threads'] as const) keep(fixed);
     const seat = { thread: local('thread'), threads: local('threads') };
-    countUp(code, code.local('i32'), { from: 0, by: 1, limit: () => code.get(local('steps')) }, () => {
+    const stepOf = (kernels: () => void): void => {
       code.get(local('rows'));
       code.memory('i32.load', 0);
       code.setGlobal(step.rows);
       for (const moving of ['indices', 'inputs', 'outputs'] as const) keep(moving);
-      for (const turn of turns) {
-        if (turn.barrier) emitMeeting(code, seat, at.barrier);
-        emitShare(target, code, seat, turn);
-      }
+      kernels();
       code.get(local('indices'));
       code.getGlobal(step.rows);
       code.i32(FLOAT_BYTES);
@@ -147,17 +162,60 @@ function emitProgram(
       advance(code, local('rows'), FLOAT_BYTES);
       advance(code, local('inputs'), program.inputs.length * FLOAT_BYTES);
       advance(code, local('outputs'), program.outputs.length * FLOAT_BYTES);
+    };
+    const loop = (kernels: () => void): void => {
+      const limit = (): void => code.get(local('steps'));
+      countUp(code, code.local('i32'), { from: 0, by: 1, limit }, () => stepOf(kernels));
+    };
+    code.block(() => {
+      code.get(seat.threads);
+      code.i32(1);
+      code.op('i32.ne');
+      code.brIf(0);
+      loop(() => emitAlone(target, code, turns, program));
+      code.op('return');
+    });
+    loop(() => {
+      for (const turn of turns) {
+        if (turn.barrier) code.call(at.barrier);
+        emitShare(target, code, seat, turn);
+      }
     });
   };
   module.func(PROGRAM_ARGUMENTS.length, body, at.name);
 }
 
-function emitMeeting(code: Code, { threads }: ThreadLocals, barrier: Func): void {
+/** All of a step by one thread. Of a small program, full steps are written out with everything in its place. */
+function emitAlone(
+  target: Target,
+  code: Code,
+  turns: readonly (Turn & { readonly func: Func })[],
+  { flops }: Program,
+): void {
+  const called = (): void => {
+    for (const { kernel, split, func } of turns) {
+      code.i32(0);
+      wholeOf(target, code, kernel, split).push();
+      code.call(func);
+    }
+  };
+  if (flops > WRITTEN_FLOPS_MAX || turns.length > WRITTEN_KERNELS_MAX) {
+    called();
+    return;
+  }
+  const full = { ...target, samples: target.plan.batchSize };
   code.block(() => {
-    code.get(threads);
-    code.i32(1);
-    code.op('i32.eq');
-    code.brIf(0);
-    code.call(barrier);
+    code.block(() => {
+      code.getGlobal(target.step.rows);
+      code.i32(full.samples);
+      code.op('i32.ne');
+      code.brIf(0);
+      for (const { kernel, split } of turns) {
+        const range = { from: fixedAmount(code, 0), to: wholeOf(full, code, kernel, split) };
+        code.scope(() => emit(full, code, kernel, range, true));
+      }
+      code.br(1);
+    });
+    called();
   });
 }

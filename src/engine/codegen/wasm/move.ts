@@ -1,56 +1,51 @@
 /** Move kernels: between images, a position's channels side by side, and flat rows, a channel's positions side by side. */
 import type { BufferInfo, MoveKernel } from '../../kernels.ts';
 import { rowsPerSample } from '../../kernels.ts';
-import type { Code, Func, Local } from './assembler.ts';
+import type { Range } from './amount.ts';
+import { times } from './amount.ts';
+import type { Code, Local } from './assembler.ts';
 import { advance, countUp, repeat } from './loops.ts';
 import type { Target } from './target.ts';
 import { bufferOf, FLOAT_BYTES, panelBytes, rowBytes } from './target.ts';
 
-/** A function of a range of samples, or of rows where these are fixed. */
-export function emitMove(target: Target, kernel: MoveKernel): Func {
-  return target.module.func(2, (code) => {
-    const [r, last] = code.parameters;
-    if (r === undefined || last === undefined) throw new Error('a kernel takes a range');
-    const { positions, channels, accumulate } = kernel;
-    const image = bufferOf(target, kernel.image);
-    const flat = bufferOf(target, kernel.flat);
-    const inImage = createColumn(target, code, image);
-    const inFlat = createColumn(target, code, flat);
-    const pixel = code.local('i32');
-    const [from, fromOffset, to, toOffset] =
-      kernel.direction === 'flatten'
-        ? ([pixel, image.offset, inFlat.at, flat.offset] as const)
-        : ([inFlat.at, flat.offset, pixel, image.offset] as const);
+/** Copies a range of samples, or of rows where these are fixed. */
+export function emitMove(target: Target, code: Code, kernel: MoveKernel, range: Range): void {
+  const { positions, channels, accumulate } = kernel;
+  const image = bufferOf(target, kernel.image);
+  const flat = bufferOf(target, kernel.flat);
+  const inImage = createColumn(target, code, image);
+  const inFlat = createColumn(target, code, flat);
+  const pixel = code.local('i32');
+  const [from, fromOffset, to, toOffset] =
+    kernel.direction === 'flatten'
+      ? ([pixel, image.offset, inFlat.at, flat.offset] as const)
+      : ([inFlat.at, flat.offset, pixel, image.offset] as const);
 
-    // Flat rows from here on.
-    const perSample = rowsPerSample(kernel.rows) ?? 1;
-    for (const end of perSample > 1 ? [r, last] : []) {
-      code.get(end);
-      code.i32(perSample);
-      code.op('i32.mul');
-      code.set(end);
-    }
-    countUp(code, r, { by: 1, limit: () => code.get(last) }, () => {
-      inImage.start(r, positions, kernel.imageColumn);
-      inFlat.start(r, 1, kernel.flatColumn);
-      repeat(code, channels, () => {
-        code.get(inImage.at);
-        code.set(pixel);
-        repeat(code, positions, () => {
+  const perSample = rowsPerSample(kernel.rows) ?? 1;
+  const last = times(code, range.to, perSample);
+  const r = code.local('i32');
+  times(code, range.from, perSample).push();
+  code.set(r);
+  countUp(code, r, { by: 1, limit: () => last.push() }, () => {
+    inImage.start(r, positions, kernel.imageColumn);
+    inFlat.start(r, 1, kernel.flatColumn);
+    repeat(code, channels, () => {
+      code.get(inImage.at);
+      code.set(pixel);
+      repeat(code, positions, () => {
+        code.get(to);
+        if (accumulate) {
           code.get(to);
-          if (accumulate) {
-            code.get(to);
-            code.memory('f32.load', toOffset);
-          }
-          code.get(from);
-          code.memory('f32.load', fromOffset);
-          if (accumulate) code.op('f32.add');
-          code.memory('f32.store', toOffset);
-          advance(code, pixel, rowBytes(target));
-          inFlat.next();
-        });
-        inImage.next();
+          code.memory('f32.load', toOffset);
+        }
+        code.get(from);
+        code.memory('f32.load', fromOffset);
+        if (accumulate) code.op('f32.add');
+        code.memory('f32.store', toOffset);
+        advance(code, pixel, rowBytes(target));
+        inFlat.next();
       });
+      inImage.next();
     });
   });
 }

@@ -1,21 +1,24 @@
 /**
  * The sum of products of a tile, k ascending: the loop that everything else waits for.
  *
- * Written for how V8 compiles it. Within a block of straight code it moves loads to the front, and what they load then
- * takes more registers than there are; so a jump that is never taken ends the block after every four products. It
- * leads to where the sums are used, or they would be computed later still. Ways along k are added to the address of A, so that the distances between the tile's rows are the
+ * Written for how V8 compiles it: after every four products a block of straight code ends, at a jump to where the sums
+ * are used, so that they are computed before it. Ways along k are added to the address of A, so that the distances between the tile's rows are the
  * same constants everywhere, which the compiler keeps in registers.
  */
 import type { BufferInfo, GemmKernel } from '../../kernels.ts';
+import type { Amount } from './amount.ts';
+import { fixedAmount, unitsOf } from './amount.ts';
 import type { Code, Local } from './assembler.ts';
-import { advance, repeat } from './loops.ts';
+import { advance, inBlocks, repeat } from './loops.ts';
 import type { Target } from './target.ts';
-import { FLOAT_BYTES, panelBytes, pushDim, rowBytes, VECTOR_BYTES } from './target.ts';
+import { FLOAT_BYTES, panelBytes, rowBytes, VECTOR_BYTES } from './target.ts';
 import type { Gemm } from './tile.ts';
 import { linesOf, walkLines } from './walk.ts';
 
 /** Steps of k that one turn of a loop makes. */
 const STEPS = 8;
+/** So few of them need no loop. */
+const STEPS_WRITTEN = 12;
 /** Products through windows of no more steps of k than this are written out whole. */
 const TAPS_WRITTEN = 40;
 const PRODUCTS_PER_BLOCK = 4;
@@ -42,39 +45,30 @@ export function emitProducts(
   const right = (acc[0] ?? []).map(() => code.local('v128'));
   const left = code.local('v128');
   const rowsPerBlock = Math.max(1, Math.floor(PRODUCTS_PER_BLOCK / right.length));
-  const outside = code.depth;
-  let blocks = 0;
-  const endBlock = (): void => {
-    // An address is even, and the compiler does not know. Each time another number: it would know the answer.
-    code.get(b);
-    code.i32(2 * blocks++ + 1);
-    code.op('i32.eq');
-    code.brIf(code.depth - outside - 1);
-  };
-  const step = (bBytes: number): void => {
-    for (const [j, v] of right.entries()) {
-      code.get(b);
-      code.memory('v128.load', bBytes + j * VECTOR_BYTES);
-      code.set(v);
-    }
-    for (const [i, line] of acc.entries()) {
-      if (i > 0 && i % rowsPerBlock === 0) endBlock();
-      code.get(a[g.aRowBytes === null ? i : 0] ?? b);
-      code.memory('v128.load32_splat', i * (g.aRowBytes ?? 0));
-      code.set(left);
-      for (const [j, sum] of line.entries()) {
-        code.get(sum);
-        code.get(left);
-        code.get(right[j] ?? left);
-        code.op('f32x4.mul');
-        code.op('f32x4.add');
-        code.set(sum);
+  inBlocks(code, b, (endBlock) => {
+    const step = (bBytes: number): void => {
+      for (const [j, v] of right.entries()) {
+        code.get(b);
+        code.memory('v128.load', bBytes + j * VECTOR_BYTES);
+        code.set(v);
       }
-    }
-  };
-  const at: Products = { g, code, a, b, step, endBlock };
-  const { kernel } = g;
-  code.block(() => {
+      for (const [i, line] of acc.entries()) {
+        if (i > 0 && i % rowsPerBlock === 0) endBlock();
+        code.get(a[g.aRowBytes === null ? i : 0] ?? b);
+        code.memory('v128.load32_splat', i * (g.aRowBytes ?? 0));
+        code.set(left);
+        for (const [j, sum] of line.entries()) {
+          code.get(sum);
+          code.get(left);
+          code.get(right[j] ?? left);
+          code.op('f32x4.mul');
+          code.op('f32x4.add');
+          code.set(sum);
+        }
+      }
+    };
+    const at: Products = { g, code, a, b, step, endBlock };
+    const { kernel } = g;
     if (kernel.aTransposed) emitDownRows(at);
     else if (kernel.windows !== undefined) emitWindows(at);
     else if (typeof kernel.k === 'number') emitAlongRow(at, kernel.k);
@@ -82,42 +76,45 @@ export function emitProducts(
   });
 }
 
-/**
- * So many steps of k, as pushed: A moves by `aBytes` after each, and B by `bBytes`. `afterTurn` follows every
- * `turn` steps.
- */
-function emitSteps(
-  { code, a, b, step }: Products,
-  at: {
-    readonly count: () => void;
-    readonly turn: number;
-    readonly aBytes: number;
-    readonly bBytes: number;
-    readonly afterTurn?: () => void;
-  },
-): void {
+interface Steps {
+  readonly count: Amount;
+  /** Steps after which `afterTurn` follows, and that a loop makes at a time. */
+  readonly turn: number;
+  readonly afterTurn: () => void;
+  /** How far A and B move with each. */
+  readonly aBytes: number;
+  readonly bBytes: number;
+}
+
+function emitSteps(at: Products, steps: Steps): void {
+  const { code, b } = at;
+  const { fixed } = steps.count;
+  if (fixed !== null && fixed <= STEPS_WRITTEN) {
+    emitStepsWritten(at, fixed, steps);
+    return;
+  }
   const left = code.local('i32');
-  at.count();
+  steps.count.push();
   code.set(left);
   code.block(() => {
     code.get(left);
     code.op('i32.eqz');
     code.brIf(0);
     code.loop(() => {
-      for (let s = 1; s <= at.turn; s++) {
-        step((s - 1) * at.bBytes);
-        for (const local of a) advance(code, local, at.aBytes);
-        if (s === at.turn) break;
+      for (let s = 1; s <= steps.turn; s++) {
+        at.step((s - 1) * steps.bBytes);
+        for (const local of at.a) advance(code, local, steps.aBytes);
+        if (s === steps.turn) break;
         // The way out, and the end of a block.
         code.get(left);
         code.i32(s);
         code.op('i32.eq');
         code.brIf(1);
       }
-      advance(code, b, at.turn * at.bBytes);
-      at.afterTurn?.();
+      advance(code, b, steps.turn * steps.bBytes);
+      steps.afterTurn();
       code.get(left);
-      code.i32(at.turn);
+      code.i32(steps.turn);
       code.op('i32.sub');
       code.tee(left);
       code.brIf(0);
@@ -126,10 +123,20 @@ function emitSteps(
   // The steps of a last, shorter turn.
   code.get(b);
   code.get(left);
-  code.i32(at.bBytes);
+  code.i32(steps.bBytes);
   code.op('i32.mul');
   code.op('i32.add');
   code.set(b);
+}
+
+function emitStepsWritten(at: Products, count: number, { turn, afterTurn, aBytes, bBytes }: Steps): void {
+  for (let s = 0; s < count; s++) {
+    at.step(s * bBytes);
+    at.endBlock();
+    for (const local of at.a) advance(at.code, local, aBytes);
+    if ((s + 1) % turn === 0) afterTurn();
+  }
+  advance(at.code, at.b, count * bBytes);
 }
 
 /** k runs down the rows of both buffers. */
@@ -137,11 +144,10 @@ function emitDownRows(at: Products): void {
   const { g, code, a, b } = at;
   const { domain } = g.down;
   const pointers = [...a.map(() => g.down.a), g.down.b];
-  const range = { from: code.local('i32'), to: code.local('i32') };
-  pushDim(g.target, code, typeof domain.rows === 'number' ? domain.rows : 'batch');
-  code.set(range.to);
-  walkLines(code, linesOf(domain, pointers), { pointers, locals: [...a, b] }, range, ({ push }) => {
-    emitSteps(at, { count: push, turn: STEPS, aBytes: g.down.a.x, bBytes: g.down.b.x });
+  const range = { from: fixedAmount(code, 0), to: unitsOf(g.target, code, domain.rows) };
+  walkLines(code, linesOf(domain, pointers), { pointers, locals: [...a, b] }, range, (count) => {
+    const afterTurn = (): void => {};
+    emitSteps(at, { count, turn: STEPS, afterTurn, aBytes: g.down.a.x, bBytes: g.down.b.x });
   });
 }
 
@@ -152,7 +158,7 @@ function emitAlongRow(at: Products, columns: number): void {
   const bBytes = rowBytes(g.target);
   const toPanel = panelBytes(g.target, g.a) - panel * FLOAT_BYTES;
   const steps = (count: number, turn: number, afterTurn: () => void): void =>
-    emitSteps(at, { count: () => code.i32(count), turn, aBytes: FLOAT_BYTES, bBytes, afterTurn });
+    emitSteps(at, { count: fixedAmount(code, count), turn, afterTurn, aBytes: FLOAT_BYTES, bBytes });
   const nextPanel = (): void => {
     for (const local of a) advance(code, local, toPanel);
   };

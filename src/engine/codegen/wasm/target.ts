@@ -1,7 +1,6 @@
 /** What the code generators of all kernels share: the plan, the module being written, and how memory is laid out. */
-import type { BufferId, BufferInfo, Dim, Plan } from '../../kernels.ts';
-import { rowsPerSample } from '../../kernels.ts';
-import type { Code, Global, ModuleBuilder } from './assembler.ts';
+import type { BufferId, BufferInfo, Plan } from '../../kernels.ts';
+import type { Global, ModuleBuilder } from './assembler.ts';
 
 export const FLOAT_BYTES = 4;
 export const VECTOR_BYTES = 16;
@@ -29,6 +28,8 @@ export interface Target {
   readonly plan: Plan;
   readonly module: ModuleBuilder;
   readonly step: StepGlobals;
+  /** Where the code is for steps of one size only: their samples. */
+  readonly samples: number | null;
   /** Keeps a table of integers beside the buffers; returns its offset from the arena's start in bytes. */
   table(values: readonly number[]): number;
 }
@@ -37,17 +38,6 @@ export function bufferOf(target: Target, id: BufferId): BufferInfo {
   const found = target.plan.buffers[id];
   if (found === undefined) throw new Error(`no buffer ${id}`);
   return found;
-}
-
-/** Pushes a dimension. */
-export function pushDim(target: Target, code: Code, d: Dim): void {
-  const perSample = rowsPerSample(d);
-  if (typeof d === 'number') code.i32(d);
-  else code.getGlobal(target.step.rows);
-  if (perSample !== null && perSample > 1) {
-    code.i32(perSample);
-    code.op('i32.mul');
-  }
 }
 
 /** Bytes from one row to the next within a panel, and from one panel to the next. */

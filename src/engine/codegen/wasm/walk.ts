@@ -1,7 +1,9 @@
 /** How kernels go through the rows of their domain. */
 import { rowsPerSample } from '../../kernels.ts';
+import type { Amount, Range } from './amount.ts';
+import { fixedAmount, localAmount } from './amount.ts';
 import type { Code, Local } from './assembler.ts';
-import { advance, countUp, repeat } from './loops.ts';
+import { advance, repeat, repeatAmount } from './loops.ts';
 import type { Domain, Steps } from './pointers.ts';
 
 /**
@@ -20,29 +22,23 @@ export function linesOf({ rows, grid }: Domain, pointers: readonly Steps[]): Lin
   return { kind: 'many', height, width };
 }
 
-export interface Line {
-  readonly fixed: number | null;
-  readonly push: () => void;
-}
-
-/** The samples, or rows of a fixed dimension, from one up to another. */
-export interface Range {
-  readonly from: Local;
-  readonly to: Local;
+/** Pointers with where they are now. */
+export interface Moving {
+  readonly pointers: readonly Steps[];
+  readonly locals: readonly Local[];
 }
 
 /** Sets the pointers to the first row of a range: what `base` pushes, plus their way through the samples before. */
 export function startAt(
   code: Code,
-  pointers: readonly Steps[],
-  locals: readonly Local[],
+  { pointers, locals }: Moving,
   base: (n: number) => void,
-  from: Local | null,
+  from: Amount | null,
 ): void {
   for (const [n, { sample }] of pointers.entries()) {
     base(n);
-    if (from !== null && sample !== 0) {
-      code.get(from);
+    if (from !== null && from.fixed !== 0 && sample !== 0) {
+      from.push();
       code.i32(sample);
       code.op('i32.mul');
       code.op('i32.add');
@@ -53,63 +49,66 @@ export function startAt(
   }
 }
 
-const move = (code: Code, pointers: readonly Steps[], locals: readonly Local[], by: (p: Steps) => number) => {
-  for (const [n, local] of locals.entries())
-    advance(code, local, by(pointers[n] ?? { x: 0, y: 0, sample: 0 }));
-};
+function move(code: Code, { pointers, locals }: Moving, by: (p: Steps) => number): void {
+  for (const [n, local] of locals.entries()) {
+    const pointer = pointers[n];
+    if (pointer !== undefined) advance(code, local, by(pointer));
+  }
+}
 
 /** Moves the pointers along a line. */
-export const alongLine = (
-  code: Code,
-  pointers: readonly Steps[],
-  locals: readonly Local[],
-  rows: number,
-): void => move(code, pointers, locals, (p) => rows * p.x);
+export const alongLine = (code: Code, moving: Moving, rows: number): void =>
+  move(code, moving, (p) => rows * p.x);
 
 /** Runs `line` for each line of a range, given that it moves the pointers to its end. */
 export function walkLines(
   code: Code,
   lines: Lines,
-  { pointers, locals }: { readonly pointers: readonly Steps[]; readonly locals: readonly Local[] },
+  moving: Moving,
   { from, to }: Range,
-  line: (line: Line) => void,
+  line: (rows: Amount) => void,
 ): void {
+  const samples = difference(code, from, to);
   if (lines.kind === 'one') {
+    if (samples.fixed !== null) {
+      line(fixedAmount(code, samples.fixed * lines.perSample));
+      return;
+    }
     const count = code.local('i32');
-    code.get(to);
-    code.get(from);
-    code.op('i32.sub');
+    samples.push();
     code.i32(lines.perSample);
     code.op('i32.mul');
     code.set(count);
-    line({ fixed: null, push: () => code.get(count) });
+    line(localAmount(code, count));
     return;
   }
   const { height, width } = lines;
-  const sample = code.local('i32');
-  code.get(from);
-  code.set(sample);
-  countUp(code, sample, { by: 1, limit: () => code.get(to) }, () => {
+  repeatAmount(code, samples, () => {
     repeat(code, height, () => {
-      line({ fixed: width, push: () => code.i32(width) });
-      move(code, pointers, locals, (p) => p.y - width * p.x);
+      line(fixedAmount(code, width));
+      move(code, moving, (p) => p.y - width * p.x);
     });
-    move(code, pointers, locals, (p) => p.sample - height * p.y);
+    move(code, moving, (p) => p.sample - height * p.y);
   });
 }
 
 /** Runs `row` for each row of a range. */
-export function walkRows(
-  code: Code,
-  lines: Lines,
-  at: { readonly pointers: readonly Steps[]; readonly locals: readonly Local[] },
-  range: Range,
-  row: () => void,
-): void {
-  walkLines(code, lines, at, range, ({ push }) => {
-    countUp(code, code.local('i32'), { from: 0, by: 1, limit: push }, () => {
+export function walkRows(code: Code, lines: Lines, moving: Moving, range: Range, row: () => void): void {
+  walkLines(code, lines, moving, range, (rows) => {
+    repeatAmount(code, rows, () => {
       row();
-      alongLine(code, at.pointers, at.locals, 1);
+      alongLine(code, moving, 1);
     });
   });
+}
+
+function difference(code: Code, from: Amount, to: Amount): Amount {
+  if (from.fixed !== null && to.fixed !== null) return fixedAmount(code, to.fixed - from.fixed);
+  if (from.fixed === 0) return to;
+  const count = code.local('i32');
+  to.push();
+  from.push();
+  code.op('i32.sub');
+  code.set(count);
+  return localAmount(code, count);
 }
