@@ -67,7 +67,11 @@ describe('loadConfig', () => {
       'LEASE_SECONDS: "1e1" is not usable; it should be a whole number from 2 to 3600.',
     ],
     ['HOST', 'a b', 'HOST: "a b" is not usable; it should be a host name or address.'],
-    ['ENGINE_BACKEND', 'gpu', 'ENGINE_BACKEND: "gpu" is not usable; it should be one of auto, native, wasm, interpreter.'],
+    [
+      'ENGINE_BACKEND',
+      'gpu',
+      'ENGINE_BACKEND: "gpu" is not usable; it should be one of auto, native, wasm, interpreter.',
+    ],
   ])('refuses %s=%s in one line that says what would be right', (name, value, line) => {
     expect(messageFor({ [name]: value })).toBe(line);
   });

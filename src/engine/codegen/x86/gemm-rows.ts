@@ -5,9 +5,10 @@ import { countOf, loadAmount, repeat } from './amounts.ts';
 import type { Gp, Label, Mem } from './operands.ts';
 import { at, r9, r10, r12, r13, r14, rax, rbx, rdi, rsi } from './operands.ts';
 import type { Place } from './places.ts';
+import type { Product } from './product.ts';
+import { A, B } from './product.ts';
 import { ARENA, BLOCK_BYTES, blockOffset, FLOAT_BYTES, pointAtBlock, rowBytes } from './target.ts';
-import type { Product } from './tile.ts';
-import { A, B, emitTile, hasLoop } from './tile.ts';
+import { emitTile, hasLoop } from './tile.ts';
 import type { ColumnGroup } from './tiling.ts';
 import { evenTiles, tileChoices, tileRowsMax } from './tiling.ts';
 

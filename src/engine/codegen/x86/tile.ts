@@ -1,49 +1,21 @@
-/**
- * One tile of a matrix product: start from the bias, multiply and add for k ascending, each rounded on its own, then
- * run the kernel's stores on the accumulators, in registers as far as they reach.
- */
-import type { BufferInfo, GemmKernel, View } from '../../kernels.ts';
 import type { LaneProgram } from '../../linearize.ts';
 import { repeat } from './amounts.ts';
-import type { LaneEmitter, Origin } from './lane-emitter.ts';
+import type { Origin } from './lane-emitter.ts';
 import type { Gp, Mem, Vec } from './operands.ts';
-import { offset, r8, rcx, rdx } from './operands.ts';
+import { offset, r8 } from './operands.ts';
 import type { Place } from './places.ts';
 import { elementSinks, locateAt } from './places.ts';
-import type { Target } from './target.ts';
+import type { Product } from './product.ts';
+import { A, B } from './product.ts';
 import { BLOCK_BYTES, bufferOf, FLOAT_BYTES, panelBytes, rowBytes } from './target.ts';
 import type { ColumnVector } from './tiling.ts';
 import { emitPositionSum, emitTapSum } from './window-sums.ts';
 
-/** The current element of A and row of B, where they are walked through. */
-export const A: Gp = rcx;
-export const B: Gp = rdx;
 const COUNT: Gp = r8;
 /** Steps of k written out where their number is not known. */
 const UNROLL_MOVING = 4;
 /** Multiplications of a tile that is written out altogether. */
 const WRITTEN_OUT_MAX = 200;
-
-export interface Product {
-  readonly target: Target;
-  readonly kernel: GemmKernel;
-  readonly program: LaneProgram;
-  readonly lanes: LaneEmitter;
-  readonly a: BufferInfo;
-  readonly b: BufferInfo;
-  /** Where B's blocks lie: bytes from one row to the next, and from one block of a group to the next. */
-  readonly bLine: number;
-  readonly bBlock: number;
-  /** Steps of the sum: known, or in a word of the frame. */
-  readonly k: number | Mem;
-  /** Rows that matrices of the output's shape have room for. */
-  readonly outRows: number;
-  /** Without it, every matrix lies like the output's own rows. */
-  readonly lay?: Lay;
-}
-
-/** Bytes from one row of a tile to the next, and from one block to the next. */
-export type Lay = (b: BufferInfo, view: View | undefined) => { readonly row: number; readonly block: number };
 
 export interface TileShape {
   readonly rows: number;

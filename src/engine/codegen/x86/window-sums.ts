@@ -4,11 +4,11 @@ import { rowsPerSample } from '../../kernels.ts';
 import { repeat } from './amounts.ts';
 import type { Mem } from './operands.ts';
 import { at, offset, r8, rax } from './operands.ts';
+import type { Product } from './product.ts';
+import { A, B } from './product.ts';
 import { tapGrid } from './tap-grid.ts';
 import type { Target } from './target.ts';
 import { FLOAT_BYTES, panelBytes, rowBytes } from './target.ts';
-import type { Product } from './tile.ts';
-import { A, B } from './tile.ts';
 
 const COUNT = r8;
 /** Multiplications of a tile that is written out altogether. */
