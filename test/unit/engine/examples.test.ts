@@ -8,7 +8,9 @@ import { summarize } from '../../../src/engine/table.ts';
 import { createTraining, type Training } from '../../../src/engine/train.ts';
 import { exampleTable } from './example-table.ts';
 
-type ExampleName = 'digits' | 'iris' | 'wine';
+/** The specs, by the dataset they are for. */
+const DATASETS = { digits: 'digits', 'digits-conv': 'digits', iris: 'iris', wine: 'wine' } as const;
+type ExampleName = keyof typeof DATASETS;
 
 /** The committed example's spec, with the dataset that the service would fill in. */
 function exampleSpec(name: ExampleName) {
@@ -20,7 +22,7 @@ function exampleSpec(name: ExampleName) {
 function trained(name: ExampleName, backend: keyof typeof backends): Training {
   const training = createTraining({
     spec: exampleSpec(name),
-    table: exampleTable(name),
+    table: exampleTable(DATASETS[name]),
     backend: backends[backend],
   });
   while (training.stopReason === null) training.runEpoch({ shouldStop: () => false, onSteps: () => {} });
@@ -29,11 +31,12 @@ function trained(name: ExampleName, backend: keyof typeof backends): Training {
 
 describe.each([
   ['digits', 0.975],
+  ['digits-conv', 0.99],
   ['iris', 0.95],
   ['wine', 0.95],
 ] as const)('the example %s', (name, accuracy) => {
   it('passes every check', () => {
-    const table = exampleTable(name);
+    const table = exampleTable(DATASETS[name]);
     const dataset = { rowCount: table.rowCount, columns: summarize(table) };
     expect(checkSpec(exampleSpec(name), dataset)).toEqual([]);
   });
