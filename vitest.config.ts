@@ -14,7 +14,7 @@ export default defineConfig({
     projects: [
       project('bench', { testTimeout: 600_000, fileParallelism: false }),
       project('check', { testTimeout: 60_000 }),
-      project('unit', { testTimeout: 60_000 }),
+      project('unit', { testTimeout: 60_000, hookTimeout: 60_000 }),
       project('http', { globalSetup, testTimeout: 30_000, hookTimeout: 120_000 }),
       project('flow', { testTimeout: 180_000, hookTimeout: 180_000, fileParallelism: false, globalSetup }),
       project('flow-slow', {
