@@ -91,7 +91,9 @@ const training = z
       .enum(['keep', 'drop'])
       .meta({ id: 'LastBatchRule', description: 'What becomes of a last batch that is not full' })
       .default('keep'),
-    gradientClipping: gradientClippings.schema.optional(),
+    gradientClipping: gradientClippings.schema
+      .optional()
+      .describe('Bounds the gradient before penalties are added and the optimiser takes it'),
     threads: z
       .union([z.literal('auto'), z.int().min(1).max(THREADS_MAX)])
       .default('auto')
@@ -117,7 +119,9 @@ export const engineSpec = z
       .describe('Without it, cross-entropy for a categorical target and the mean squared error for a number'),
     optimizer: optimizers.schema.prefault({ kind: 'adam' }),
     schedule: schedules.schema.prefault({ kind: 'constant' }),
-    regularization: regularization.optional(),
+    regularization: regularization
+      .optional()
+      .describe('Penalties on weights and biases; the loss that is reported is without them'),
     training,
     metrics: z
       .array(

@@ -2,8 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { activations } from '../../src/engine/kinds/activations/registry.ts';
+import { gradientClippings } from '../../src/engine/kinds/gradient-clippings/registry.ts';
+import { layers } from '../../src/engine/kinds/layers/registry.ts';
 import { losses } from '../../src/engine/kinds/losses/registry.ts';
 import { optimizers } from '../../src/engine/kinds/optimizers/registry.ts';
+import { regularizers } from '../../src/engine/kinds/regularizers/registry.ts';
 import { schedules } from '../../src/engine/kinds/schedules/registry.ts';
 import { describeApi } from '../../src/http/openapi-document.ts';
 import { packageRoot, packageVersion } from '../../src/package-root.ts';
@@ -97,8 +100,11 @@ describe('openapi.json', () => {
 
   it.each([
     ['Activation', activations],
+    ['GradientClipping', gradientClippings],
+    ['Layer', layers],
     ['Loss', losses],
     ['Optimizer', optimizers],
+    ['Regularizer', regularizers],
     ['Schedule', schedules],
   ])('lists every kind of %s', (schema, { names }) => {
     expect(Object.keys(api.components.schemas[schema]?.discriminator?.mapping ?? {}).sort()).toEqual(

@@ -19,10 +19,10 @@ const schema = z
     kind: z.literal('conv2d'),
     ...oneInput,
     channels: z.int().gte(1).lte(CHANNELS_MAX).describe('Channels of the output'),
-    kernel: sizes.describe('Height and width of the windows, or one number for both'),
-    stride: sizes.default(1),
-    padding: paddings.default(0).describe('Zeros on each side of the image'),
-    dilation: sizes.default(1).describe('Distance between neighbours of a window'),
+    kernel: sizes.describe('Of the windows that are multiplied by the weights'),
+    stride: sizes.default(1).describe('From one window to the next'),
+    padding: paddings.default(0).describe('Zeros around the image'),
+    dilation: sizes.default(1).describe('Between neighbours of a window; 1 is side by side'),
     activation,
     weights: initializers.schema
       .optional()

@@ -13,10 +13,14 @@ const schema = z
   .strictObject({
     kind: z.literal('dropout'),
     ...oneInput,
-    probability: z.number().gte(0).lt(1).default(0.5).describe('Of a value to be dropped'),
+    probability: z.number().gte(0).lt(1).default(0.5).describe('That a value becomes zero'),
     scaling: z
       .enum(['training', 'inference'])
-      .meta({ id: 'DropoutScaling', description: 'Where the dropped share is made up for' })
+      .meta({
+        id: 'DropoutScaling',
+        description:
+          'Whether the rest is divided by 1 − p in training, or everything multiplied by 1 − p at inference',
+      })
       .default('training'),
   })
   .meta({ id: 'DropoutLayer', description: 'Zeroes values at random in training' });

@@ -9,11 +9,13 @@ const SIZE_MAX = 10_000;
 const layerName = z
   .string()
   .regex(/^[A-Za-z][A-Za-z0-9_-]{0,99}$/, 'a letter, then letters, digits, "_" or "-", at most 100 in all')
-  .describe('By which other layers can name it as their input');
+  .meta({ id: 'LayerName', description: 'A letter, then letters, digits, "_" or "-", at most 100 in all' });
+
+const ownName = layerName.optional().describe('By which other layers can take it');
 
 /** Of a layer with one input. */
 export const oneInput = {
-  name: layerName.optional(),
+  name: ownName,
   input: layerName
     .optional()
     .describe('The layer it takes, "data" for the network’s input; without it, the layer before'),
@@ -21,7 +23,7 @@ export const oneInput = {
 
 /** Of a layer that joins several. */
 export const severalInputs = {
-  name: layerName.optional(),
+  name: ownName,
   inputs: z.array(layerName).min(2).max(100).describe('The layers it joins; "data" is the network’s input'),
 };
 
@@ -31,8 +33,14 @@ const pair = (least: number) => {
   const size = z.int().gte(least).lte(SIZE_MAX);
   return z.union([size, z.tuple([size, size])]);
 };
-export const sizes = pair(1);
-export const paddings = pair(0);
+export const sizes = pair(1).meta({
+  id: 'WindowSize',
+  description: 'Height and width, or one number for both',
+});
+export const paddings = pair(0).meta({
+  id: 'WindowPadding',
+  description: 'Rows above and below, and columns on the left and right, or one number for both',
+});
 
 /** One number for both sides, or height and width. */
 export function gridOf(value: number | readonly [number, number]): Grid {

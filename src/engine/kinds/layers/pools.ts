@@ -8,9 +8,11 @@ import { tapCount, windowedImage, windowPhases, windowWorkspace } from './window
 
 export const poolFields = {
   ...oneInput,
-  kernel: sizes.describe('Height and width of the windows, or one number for both'),
-  stride: sizes.optional().describe('Without it, the kernel’s size: windows side by side'),
-  padding: paddings.default(0).describe('Border on each side; at most half the kernel'),
+  kernel: sizes.describe('Of the windows'),
+  stride: sizes
+    .optional()
+    .describe('From one window to the next; without it, the kernel: windows side by side'),
+  padding: paddings.default(0).describe('Border around the image, at most half the kernel'),
 };
 
 /** Taps are parts of a formula. */

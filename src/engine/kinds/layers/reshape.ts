@@ -9,9 +9,9 @@ const schema = z
   .strictObject({
     kind: z.literal('reshape'),
     ...oneInput,
-    height: side,
-    width: side,
-    channels: side.default(1),
+    height: side.describe('Rows of the image'),
+    width: side.describe('Columns of the image'),
+    channels: side.default(1).describe('Height × width × channels has to be the number of features'),
   })
   .meta({ id: 'ReshapeLayer', description: 'Flat features as an image, channel by channel, row by row' });
 
