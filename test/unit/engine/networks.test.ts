@@ -5,7 +5,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { backends } from '../../../src/engine/codegen/backends.ts';
 import { predictRows } from '../../../src/engine/evaluate.ts';
 import type { CreateExecutor } from '../../../src/engine/kernels.ts';
 import { losses } from '../../../src/engine/kinds/losses/registry.ts';
@@ -14,6 +13,7 @@ import { initialState, readState, writeState } from '../../../src/engine/paramet
 import type { PlanSpec } from '../../../src/engine/plan.ts';
 import { createPlan } from '../../../src/engine/plan.ts';
 import { engineSpec } from '../../../src/engine/spec.ts';
+import { allBackends } from './codegen/candidates.ts';
 
 const tensor = z.object({ shape: z.array(z.int()), values: z.array(z.number()) });
 const tensors = z.record(z.string(), tensor);
@@ -105,7 +105,7 @@ function expectCourse(
   executor.dispose();
 }
 
-describe.each(Object.entries(backends))('on %s', (_, backend) => {
+describe.each(Object.entries(allBackends))('on %s', (_, backend) => {
   it('trains a convolutional net with both norms as PyTorch does', () => {
     const { convNet } = golden;
     const spec = specOf({

@@ -7,6 +7,7 @@ import { createPredictor } from '../../../src/engine/predict.ts';
 import type { EngineSpec, EngineSpecInput } from '../../../src/engine/spec.ts';
 import { decodeSafetensors, floatsOf } from '../../../src/engine/state.ts';
 import { createTraining, type Training } from '../../../src/engine/train.ts';
+import { allBackends } from './codegen/candidates.ts';
 import { exampleTable, specOf } from './example-table.ts';
 
 type Layers = EngineSpecInput['model']['layers'];
@@ -148,7 +149,7 @@ describe('a convolutional model', () => {
     start(specOf(3, { data: { target: 'species' }, model: { layers: conv } }), 'wasm'),
   ).model();
 
-  it.each(Object.entries(backends))(
+  it.each(Object.entries(allBackends))(
     'gives a row the same bits alone and in any company on %s',
     (_, backend) => {
       const predict = (rows: readonly Record<string, number>[]) => {

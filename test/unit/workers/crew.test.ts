@@ -9,6 +9,7 @@ import type { CreateExecutor } from '../../../src/engine/kernels.ts';
 import { createPlan } from '../../../src/engine/plan.ts';
 import { createCrew, type OwnedCrew } from '../../../workers/crew.ts';
 import { type CompiledEntry, compileEntry } from '../../support/compile-entry.ts';
+import { compiledBackends } from '../engine/codegen/candidates.ts';
 import { expectSameBits, expectSameRun, normals, oneStep } from '../engine/codegen/compare.ts';
 import { createPoisoned } from '../engine/codegen/poisoned.ts';
 import { outcomesOf } from '../engine/outcomes.ts';
@@ -30,21 +31,25 @@ beforeAll(() => {
   compiled.push(entry, failing);
   fixture = failing.url;
   crews = [open(2, entry.url), open(3, entry.url)];
-});
+}, 60_000);
 afterAll(async () => {
   await Promise.all(opened.map((crew) => crew.close()));
   for (const { remove } of compiled) remove();
 });
 
 const withCrew =
-  (threads: number): CreateExecutor =>
+  (create: CreateExecutor, threads: number): CreateExecutor =>
   (plan, data, stepsMax) =>
-    createPoisoned(
+    create(
       plan,
       data,
       stepsMax,
       crews.find((c) => c.threads === threads),
     );
+
+/** How many networks at random, of which the first: see fuzz.test.ts. */
+const COUNT = Number(process.env.FUZZ_PLANS ?? 30);
+const FROM = Number(process.env.FUZZ_FROM ?? 0);
 
 const dense = (units: number, kind: string) => ({
   kind: 'dense',
@@ -54,7 +59,7 @@ const dense = (units: number, kind: string) => ({
   bias: { kind: 'zeros' },
 });
 
-describe('several threads on one WebAssembly executor', () => {
+describe('several threads on one executor', () => {
   it.each([1, 2, 3])('%i give the bits of the interpreter on dense networks', (threads) => {
     for (const [batchSize, features, units] of [
       [32, 70, [130, 65, 10]],
@@ -99,17 +104,24 @@ describe('several threads on one WebAssembly executor', () => {
     }
   });
 
-  it.each([2, 3])('%i give them on networks at random', (threads) => {
-    for (let number = 0; number < 30; number++) {
-      const network = randomNetwork(number * 5 + threads);
-      const plan = createPlan(network.spec, network.shape, { panel: network.panel });
-      const expected = outcomesOf(createInterpreter, plan, network, number);
-      const actual = outcomesOf(withCrew(threads), plan, network, number);
-      for (const [i, { name, values }] of expected.entries()) {
-        expectSameBits(actual[i]?.values ?? new Float32Array(), values, `network ${number}, ${name}`);
+  it.each([2, 3])(
+    '%i give them on networks at random',
+    (threads) => {
+      for (let number = FROM; number < FROM + COUNT; number++) {
+        const network = randomNetwork(number * 5 + threads);
+        const plan = createPlan(network.spec, network.shape, { panel: network.panel });
+        const expected = outcomesOf(createInterpreter, plan, network, number);
+        for (const [backend, create] of Object.entries(compiledBackends)) {
+          const actual = outcomesOf(withCrew(create, threads), plan, network, number);
+          for (const [i, { name, values }] of expected.entries()) {
+            const what = `network ${number * 5 + threads} on ${backend}, ${name}`;
+            expectSameBits(actual[i]?.values ?? new Float32Array(), values, what);
+          }
+        }
       }
-    }
-  });
+    },
+    60_000 + COUNT * 1_000,
+  );
 });
 
 describe('a thread that fails in WebAssembly', () => {

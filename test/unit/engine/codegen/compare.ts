@@ -1,4 +1,4 @@
-/** Runs one plan on two back ends and compares every buffer's bits. */
+/** Runs one plan on every back end and compares each buffer's bits with the interpreter's. */
 import { expect } from 'vitest';
 import type { BufferTable } from '../../../../src/engine/buffers.ts';
 import { createBufferTable } from '../../../../src/engine/buffers.ts';
@@ -15,7 +15,7 @@ import type {
 } from '../../../../src/engine/kernels.ts';
 import { rowsPerSample } from '../../../../src/engine/kernels.ts';
 import { stream } from '../../../../src/engine/random.ts';
-import { createPoisoned } from './poisoned.ts';
+import { compiledBackends } from './candidates.ts';
 
 const CANONICAL_NAN = 0x7fc00000;
 
@@ -100,22 +100,29 @@ export interface Setting {
   readonly values?: (name: string, length: number) => Float32Array | null;
 }
 
-/** Runs both back ends from the same state; returns the interpreter's executor after the comparison. */
+/** Runs all back ends from the same state; returns the interpreter's executor after the comparisons. */
 export function expectSameRun(plan: Plan, at: Setting): Executor {
   const { program = 'train', batch } = at;
   const data = at.data ?? noData(plan, plan.batchSize);
   const stepsMax = Math.max(1, batch.rows.length);
-  const oracle = createInterpreter(plan, data, stepsMax);
-  const compiled = createPoisoned(plan, data, stepsMax, at.crew);
-  for (const b of plan.buffers) {
+  const start = plan.buffers.map((b) => {
     const length = lengthOf(plan, b.id);
-    const values = at.values?.(b.name, length) ?? normals(length, b.name);
-    oracle.write(b.id, values);
-    compiled.write(b.id, values);
+    return at.values?.(b.name, length) ?? normals(length, b.name);
+  });
+  const started = (executor: Executor): Executor => {
+    for (const [id, values] of start.entries()) executor.write(id, values);
+    return executor;
+  };
+  const oracle = started(createInterpreter(plan, data, stepsMax));
+  const outputs = oracle.run(program, batch);
+  for (const [name, create] of Object.entries(compiledBackends)) {
+    const compiled = started(create(plan, data, stepsMax, at.crew));
+    expectSameBits(compiled.run(program, batch), outputs, `${name}: step outputs`);
+    for (const b of plan.buffers) {
+      expectSameBits(compiled.read(b.id), oracle.read(b.id), `${name}: ${b.name}`);
+    }
+    compiled.dispose();
   }
-  expectSameBits(compiled.run(program, batch), oracle.run(program, batch), 'step outputs');
-  for (const b of plan.buffers) expectSameBits(compiled.read(b.id), oracle.read(b.id), b.name);
-  compiled.dispose();
   return oracle;
 }
 

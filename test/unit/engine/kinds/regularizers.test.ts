@@ -15,6 +15,7 @@ import { readState, writeValues } from '../../../../src/engine/parameters.ts';
 import type { PlanSpec } from '../../../../src/engine/plan-spec.ts';
 import { engineSpec } from '../../../../src/engine/spec.ts';
 import { createUpdate } from '../../../../src/engine/update.ts';
+import { allBackends } from '../codegen/candidates.ts';
 import { compileGraph, stepOf } from '../compiled-graph.ts';
 import { ulp32 } from '../ulp.ts';
 
@@ -132,7 +133,7 @@ const nameOf = ({ optimizer, l2, clipNorm }: Case): string =>
   `${optimizer.kind}, l2 ${JSON.stringify(l2)}, norm at most ${clipNorm}`;
 const cases = golden.cases.filter(({ clips }) => clips === 'loss');
 
-describe.each(Object.entries(backends))(`against ${golden.source} on %s`, (_, backend) => {
+describe.each(Object.entries(allBackends))(`against ${golden.source} on %s`, (_, backend) => {
   it.each(cases.map((c) => [nameOf(c), c] as const))('%s', (_name, c) => {
     expect(distance(path(backend, c), c.f64)).toBeLessThanOrEqual(1);
   });

@@ -1,5 +1,5 @@
 import { describe, it } from 'vitest';
-import { backends } from '../../../../../src/engine/codegen/backends.ts';
+import { allBackends } from '../../codegen/candidates.ts';
 import { expectWithin, golden, ROUNDING, samplesOf, shapeOf } from './golden.ts';
 import { normBounds } from './norm-bounds.ts';
 import { layerUnderTest } from './one-layer.ts';
@@ -9,7 +9,7 @@ const cases = golden.tables.batchNorm;
 const allowed = (size: number): number => 2 * ROUNDING * size;
 const largest = (values: readonly number[]): number => Math.max(...values.map(Math.abs));
 
-describe.each(Object.entries(backends))(`batchNorm against ${golden.source} on %s`, (_, backend) => {
+describe.each(Object.entries(allBackends))(`batchNorm against ${golden.source} on %s`, (_, backend) => {
   it.each(cases.map((c) => [c.name, c] as const))('%s', (_name, c) => {
     const { gamma, beta, momentum, epsilon, steps, inference } = c;
     const features = gamma.values.length;

@@ -3,7 +3,7 @@
  * absolute values, which is what the layer itself makes of the absolute values of all numbers.
  */
 import { describe, expect, it } from 'vitest';
-import { backends } from '../../../../../src/engine/codegen/backends.ts';
+import { allBackends } from '../../codegen/candidates.ts';
 import { expectWithin, golden, ROUNDING, samplesOf, shapeOf } from './golden.ts';
 import { layerUnderTest } from './one-layer.ts';
 
@@ -11,7 +11,7 @@ const cases = golden.tables.conv2d;
 const absolute = (values: ArrayLike<number>): number[] => Array.from(values, Math.abs);
 const product = (...sizes: number[]): number => sizes.reduce((a, b) => a * b, 1);
 
-describe.each(Object.entries(backends))(`conv2d against ${golden.source} on %s`, (_, backend) => {
+describe.each(Object.entries(allBackends))(`conv2d against ${golden.source} on %s`, (_, backend) => {
   it.each(cases.map((c) => [c.name, c] as const))('%s', (_name, c) => {
     const { filters, kernel, stride, padding, dilation, input, weight, bias, gradient } = c;
     const rows = samplesOf(input);

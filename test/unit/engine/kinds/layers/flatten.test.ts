@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { backends } from '../../../../../src/engine/codegen/backends.ts';
 import type { createGraph } from '../../../../../src/engine/graph.ts';
 import { layers } from '../../../../../src/engine/kinds/layers/registry.ts';
+import { allBackends } from '../../codegen/candidates.ts';
 import { compileGraph, evaluationOf } from '../../compiled-graph.ts';
 import { golden, samplesOf, shapeOf } from './golden.ts';
 import { layerUnderTest } from './one-layer.ts';
 
 const { flatten } = golden.tables;
 
-describe.each(Object.entries(backends))(`flatten against ${golden.source} on %s`, (_, backend) => {
+describe.each(Object.entries(allBackends))(`flatten against ${golden.source} on %s`, (_, backend) => {
   it.each(flatten.map((c) => [c.input.shape.join(' × '), c] as const))('%s', (_name, { input, output }) => {
     const rows = samplesOf(input);
     const layer = layerUnderTest(backend, {

@@ -1,10 +1,10 @@
 import { describe, it } from 'vitest';
-import { backends } from '../../../../../src/engine/codegen/backends.ts';
+import { allBackends } from '../../codegen/candidates.ts';
 import { expectWithin, golden, samplesOf, shapeOf } from './golden.ts';
 import { normBounds } from './norm-bounds.ts';
 import { layerUnderTest } from './one-layer.ts';
 
-describe.each(Object.entries(backends))(`layerNorm against ${golden.source} on %s`, (_, backend) => {
+describe.each(Object.entries(allBackends))(`layerNorm against ${golden.source} on %s`, (_, backend) => {
   it.each(golden.tables.layerNorm.map((c) => [c.name, c] as const))('%s', (_name, c) => {
     const { input, gamma, beta, epsilon, gradient, gradients } = c;
     const shape = shapeOf(input);

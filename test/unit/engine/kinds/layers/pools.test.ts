@@ -1,13 +1,13 @@
 /** Against PyTorch. The tables' numbers are multiples of 2⁻¹² and their sums exact in f32, in whatever order. */
 import { describe, expect, it } from 'vitest';
-import { backends } from '../../../../../src/engine/codegen/backends.ts';
+import { allBackends } from '../../codegen/candidates.ts';
 import { expectWithin, golden, ROUNDING, samplesOf, shapeOf } from './golden.ts';
 import { layerUnderTest } from './one-layer.ts';
 
 const { maxPool2d, avgPool2d } = golden.tables;
 type PoolCase = (typeof maxPool2d)[number];
 
-describe.each(Object.entries(backends))(`pools against ${golden.source} on %s`, (_, backend) => {
+describe.each(Object.entries(allBackends))(`pools against ${golden.source} on %s`, (_, backend) => {
   const run = (kind: string, { kernel, stride, padding, input, gradient }: PoolCase) => {
     const rows = samplesOf(input);
     const layer = layerUnderTest(backend, {
