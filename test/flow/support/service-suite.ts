@@ -101,6 +101,17 @@ export function itServesRuns(
       expect(parameters).toBe(golden.weightsSha256);
     });
 
+    it('gives iris the same weights on any number of threads', async () => {
+      const { training } = JSON.parse(readFileSync(join(examples, 'iris.json'), 'utf8'));
+      const ids: string[] = [];
+      for (const threads of [1, 2, 3, 'auto']) {
+        ids.push(await submit('iris', iris, { training: { ...training, threads } }));
+      }
+      const runs = await Promise.all(ids.map((id) => ended(id)));
+      expect(runs.map((run) => run.status)).toEqual(ids.map(() => 'succeeded'));
+      expect(new Set(runs.map((run) => run.weightsSha256)).size).toBe(1);
+    });
+
     it('gives them also when its worker is killed, time after time', async () => {
       const id = await submit('digits', digits);
       for (let kill = 1; kill <= kills; kill++) {
