@@ -1,4 +1,5 @@
 // Which back end trains, and how many threads share a training. Neither ever changes a result.
+import { isMainThread } from 'node:worker_threads';
 import { type BackendName, backends } from '../src/engine/codegen/backends.ts';
 import type { CreateExecutor, Plan } from '../src/engine/kernels.ts';
 import type { Log } from '../src/log.ts';
@@ -27,9 +28,9 @@ export function chooseBackend(wanted: WorkerBackend | 'auto', log: Log): WorkerB
 
 let opened: NativeBackend | null = null;
 
-/** Of this thread. Throws an Error that says why there is none. */
+/** Of this thread. Throws an Error that says why there is none. The main thread has tested it before it starts others. */
 export function nativeBackend(): NativeBackend {
-  opened ??= openNative();
+  opened ??= openNative({ tested: !isMainThread });
   return opened;
 }
 

@@ -5,30 +5,28 @@
 import { checkBatch, checkData } from '../engine/codegen/batch.ts';
 import { fillBuffers, readBuffer, writeBuffer } from '../engine/codegen/buffer-runs.ts';
 import { SYNC } from '../engine/codegen/x86/barrier.ts';
-import type { IsaName } from '../engine/codegen/x86/isa.ts';
-import { isas } from '../engine/codegen/x86/isa.ts';
-import { emitPlan, type PlanCode } from '../engine/codegen/x86/plan-code.ts';
 import type { CallWord } from '../engine/codegen/x86/program.ts';
 import { CALL_WORDS } from '../engine/codegen/x86/program.ts';
 import type { Crew } from '../engine/crew.ts';
-import type { BufferInfo, Executor, Plan, Program, ProgramName, ResidentData } from '../engine/kernels.ts';
+import type { BufferInfo, Executor, Plan, Program, ResidentData } from '../engine/kernels.ts';
+import type { CodeCache } from './loaded-code.ts';
 import type { NativeMemory } from './memory.ts';
-import { PROGRAMS, seatOf } from './seat.ts';
+import { seatOf } from './seat.ts';
 
 const FLOAT_BYTES = 4;
 const WORD_BYTES = 8;
 const ALIGNMENT = 64;
 
-export interface NativeOptions {
-  readonly isa: IsaName;
+export interface NativeParts {
+  readonly memory: NativeMemory;
+  readonly codes: CodeCache;
   /** What memory is filled with before buffers get their values: tests poison the padding. */
   readonly padding?: number;
 }
 
 /** Throws RangeError where the plan does not suit machine code. */
 export function createExecutor(
-  memory: NativeMemory,
-  { isa, padding }: NativeOptions,
+  { memory, codes, padding }: NativeParts,
   plan: Plan,
   data: ResidentData,
   stepsMax: number,
@@ -36,12 +34,11 @@ export function createExecutor(
 ): Executor {
   checkData(plan, data);
   const threads = crew?.threads ?? 1;
-  const code = codeOf(plan, isa, threads > 1);
+  const code = codes.hold(plan, threads > 1);
   const regions = placeRegions(plan, stepsMax, code.scratchBytes * threads);
   const features = residentTable(memory, data.features);
   const targets = residentTable(memory, data.targets);
   const pages = memory.allocate(regions.end);
-  const loaded = memory.load(code.bytes);
 
   const floats = new Float32Array(pages.bytes);
   const ints = new Int32Array(pages.bytes);
@@ -64,15 +61,10 @@ export function createExecutor(
     scratchBytes: BigInt(code.scratchBytes),
   };
   const call = pages.address + BigInt(regions.call);
-  const entries = Object.fromEntries(
-    PROGRAMS.map((name) => [name, loaded.address + BigInt(code.entries[name])]),
-  ) as Record<ProgramName, bigint>;
-  const functions = Object.fromEntries(PROGRAMS.map((n) => [n, memory.function(entries[n])])) as Record<
-    ProgramName,
-    ReturnType<NativeMemory['function']>
-  >;
   const abort = new Int32Array(pages.bytes, regions.sync + SYNC.abort, 1);
-  crew?.attach(seatOf({ call, entries, abort: pages.address + BigInt(regions.sync + SYNC.abort) }));
+  crew?.attach(
+    seatOf({ call, entries: code.entries, abort: pages.address + BigInt(regions.sync + SYNC.abort) }),
+  );
 
   const bufferOf = (id: number): BufferInfo => {
     const found = plan.buffers[id];
@@ -96,7 +88,7 @@ export function createExecutor(
       ints[(regions.sync + SYNC.arrived) / FLOAT_BYTES] = 0;
       const active = crew?.active ?? 1;
       if (active > 1) crew?.begin(program, []);
-      const gaveUp = functions[program](call, 0, active);
+      const gaveUp = code.functions[program](call, 0, active);
       if (gaveUp !== 0) abort[0] = 1;
       if (active > 1) crew?.finish();
       if (gaveUp !== 0) throw new Error('threads did not meet: the executor was given up');
@@ -106,21 +98,10 @@ export function createExecutor(
     write: (id, values) => writeBuffer(plan, bufferOf(id), floats, values),
     dispose() {
       crew?.detach();
-      for (const each of [pages, loaded, features, targets]) each.free();
+      for (const each of [pages, features, targets]) each.free();
+      code.release();
     },
   };
-}
-
-const emitted = new WeakMap<Plan, Map<string, PlanCode>>();
-
-/** A plan's code, emitted once: it depends on nothing but the plan, which is frozen, and these two. */
-function codeOf(plan: Plan, isa: IsaName, threaded: boolean): PlanCode {
-  const known = emitted.get(plan) ?? new Map<string, PlanCode>();
-  const key = `${isa} ${threaded}`;
-  const code =
-    known.get(key) ?? emitPlan(plan, { isa: isas[isa], threaded, yields: process.platform === 'linux' });
-  emitted.set(plan, known.set(key, code));
-  return code;
 }
 
 interface Table {

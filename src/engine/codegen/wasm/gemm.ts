@@ -6,9 +6,9 @@
  * of columns at a time. Windows of images are read as they lie, line by line: a tile does not go round a line's end.
  */
 import type { GemmKernel, View } from '../../kernels.ts';
+import { laneProgramOf } from '../lane-program.ts';
 import type { Amount, Range } from './amount.ts';
 import type { Code, Local } from './assembler.ts';
-import { laneProgramOf } from './lane-program.ts';
 import { advance, repeat } from './loops.ts';
 import { emitPack } from './pack.ts';
 import type { Domain, Steps } from './pointers.ts';

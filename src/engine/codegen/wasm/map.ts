@@ -5,12 +5,12 @@
 import type { MapKernel } from '../../kernels.ts';
 import { VIRTUAL_LANES } from '../../kernels.ts';
 import type { LaneProgram } from '../../linearize.ts';
+import { laneProgramOf } from '../lane-program.ts';
 import type { Amount, Range } from './amount.ts';
 import { dimAmount, fixedAmount, localAmount, unitsOf } from './amount.ts';
 import type { Code, Local } from './assembler.ts';
 import type { LaneEmitter, Leaves } from './expressions.ts';
 import { createLaneEmitter } from './expressions.ts';
-import { laneProgramOf } from './lane-program.ts';
 import { advance, countUp, repeat } from './loops.ts';
 import type { Domain, Place, Pointers } from './pointers.ts';
 import { collectPointers } from './pointers.ts';

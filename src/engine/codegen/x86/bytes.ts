@@ -3,6 +3,7 @@ import type { Label, Mem } from './operands.ts';
 
 const UNBOUND = -1;
 const CONSTANT_BYTES = 64;
+const CONSTANT_LANES = CONSTANT_BYTES / 4;
 
 export interface CodeBytes {
   /** How many bytes there are. */
@@ -16,6 +17,8 @@ export interface CodeBytes {
   relative(label: Label, addend: number, trailing: number): void;
   /** 16 lanes of 32 bits, on 64 bytes; equal ones are kept once. */
   constant(lanes: readonly number[]): Mem;
+  /** A constant of the same 32 bits in every lane. */
+  replicated(bits: number): Mem;
   /** No operation, until the position is a multiple. */
   align(to: number): void;
   /** The code with its constants behind it; nothing may be added afterwards. */
@@ -41,6 +44,7 @@ export function createCodeBytes(): CodeBytes {
   let position = 0;
   const references: { at: number; label: Label; addend: number }[] = [];
   const constants = new Map<string, { label: Label; lanes: readonly number[] }>();
+  const replications = new Map<number, Mem>();
 
   const reserve = (count: number): void => {
     if (position + count <= bytes.length) return;
@@ -71,6 +75,13 @@ export function createCodeBytes(): CodeBytes {
     }
   };
 
+  const constant = (lanes: readonly number[]): Mem => {
+    const key = lanes.join();
+    const known = constants.get(key) ?? { label: label(), lanes };
+    constants.set(key, known);
+    return { base: known.label, disp: 0 };
+  };
+
   return {
     here: () => position,
     byte,
@@ -86,11 +97,11 @@ export function createCodeBytes(): CodeBytes {
       references.push({ at: position, label: target, addend: addend - 4 - trailing });
       int32(0);
     },
-    constant(lanes) {
-      const key = lanes.join();
-      const known = constants.get(key) ?? { label: label(), lanes };
-      constants.set(key, known);
-      return { base: known.label, disp: 0 };
+    constant,
+    replicated(bits) {
+      const known = replications.get(bits) ?? constant(new Array<number>(CONSTANT_LANES).fill(bits));
+      replications.set(bits, known);
+      return known;
     },
     align,
     finish() {

@@ -4,8 +4,8 @@
  */
 import type { GemmKernel } from '../../kernels.ts';
 import { VIRTUAL_LANES } from '../../kernels.ts';
-import { linearize } from '../../linearize.ts';
 import type { Split } from '../../schedule.ts';
+import { laneProgramOf } from '../lane-program.ts';
 import { countOf, shareOf } from './amounts.ts';
 import { emitRows, emitWrittenOut, GROUP_B, GROUP_COLUMN, GROUP_OUT } from './gemm-rows.ts';
 import { createLaneEmitter } from './lane-emitter.ts';
@@ -63,7 +63,7 @@ export function emitGemm(target: Target, kernel: GemmKernel, split: Split): void
 }
 
 function createProduct(target: Target, kernel: GemmKernel): Product {
-  const program = linearize(kernel.stores.map((s) => s.expr));
+  const program = laneProgramOf(kernel);
   const lanes = createLaneEmitter(target, program);
   const { k: depth } = kernel;
   const k =

@@ -6,7 +6,7 @@
 import type { Extent } from '../../expr.ts';
 import type { Instruction, LaneProgram } from '../../linearize.ts';
 import type { LaneOperation } from './lane-operations.ts';
-import { bitsOf, laneOperation, replicated } from './lane-operations.ts';
+import { bitsOf, laneOperation } from './lane-operations.ts';
 import type { Mem, Vec } from './operands.ts';
 import type { Target } from './target.ts';
 
@@ -47,10 +47,12 @@ export function createLaneEmitter(target: Target, program: LaneProgram): LaneEmi
   }
   const operations = new Map<number, LaneOperation>();
   const operation = (n: number): LaneOperation => {
-    const i = instructionOf(program, n);
-    const found = operations.get(n) ?? laneOperation(target.asm, target.isa, program, i);
-    operations.set(n, found);
-    return { ...found, args: found.args.map((a) => roots[a] ?? -1) };
+    const known = operations.get(n);
+    if (known !== undefined) return known;
+    const made = laneOperation(target.asm, target.isa, program, instructionOf(program, n));
+    const rooted = { ...made, args: made.args.map((a) => roots[a] ?? -1) };
+    operations.set(n, rooted);
+    return rooted;
   };
   return scope({ target, program, roots, operation }, new Map());
 }
@@ -137,7 +139,9 @@ function emitVector(
   /** When each value is used, in half steps: instruction i at 2·i, what follows it at 2·i + 1. */
   const uses = new Map<number, number[]>();
   const use = (n: number, time: number): void => {
-    uses.set(n, [...(uses.get(n) ?? []), time]);
+    const times = uses.get(n);
+    if (times === undefined) uses.set(n, [time]);
+    else times.push(time);
   };
   for (const n of order) for (const a of lanes.operation(n).args) use(a, 2 * n);
   const computed = new Set(order);
@@ -155,7 +159,7 @@ function emitVector(
     let origin = settled.get(n) ?? null;
     if (isConstant(i)) {
       const bits = i.op === 'const' ? bitsOf(i.immediate) : i.immediate;
-      origin = { in: 'memory', mem: replicated(asm, bits), form: 'vector' };
+      origin = { in: 'memory', mem: asm.replicated(bits), form: 'vector' };
     } else if (origin === null && (i.op === 'input' || i.op === 'index')) origin = locate(i);
     origins.set(n, origin);
     return origin;

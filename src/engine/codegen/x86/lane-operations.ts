@@ -63,9 +63,6 @@ export function bitsOf(value: number): number {
   return scratch.getInt32(0);
 }
 
-/** 16 equal lanes in memory. */
-export const replicated = (asm: Assembler, bits: number): Mem =>
-  asm.constant(new Array<number>(LANES).fill(bits));
 /** 0, 1, 2 … 15. */
 export const lanesFrom = (asm: Assembler, first: number): Mem =>
   asm.constant(Array.from({ length: LANES }, (_, i) => first + i));
@@ -97,7 +94,7 @@ export function laneOperation(asm: Assembler, isa: Isa, program: LaneProgram, i:
   const three = (name: ThreeOperand): LaneOperation =>
     make((d, [a, b]) => v.three(name, d, register(a), either(b)));
   const withConstant = (name: ThreeOperand, bits: number): LaneOperation =>
-    make((d, [a]) => v.three(name, d, register(a), replicated(asm, bits)), { memory: -1 });
+    make((d, [a]) => v.three(name, d, register(a), asm.replicated(bits)), { memory: -1 });
 
   switch (op) {
     case 'neg':
@@ -166,7 +163,7 @@ function compareInts(asm: Assembler, op: CompareOp, args: readonly number[]): La
     commutative: name === 'vpcmpeqd',
     emit: (d, [a, b]) => {
       asm.ymm.three(name, d, register(a), either(b));
-      if (inverted) asm.ymm.three('vpxor', d, d, replicated(asm, -1));
+      if (inverted) asm.ymm.three('vpxor', d, d, asm.replicated(-1));
     },
   };
 }

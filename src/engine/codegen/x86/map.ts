@@ -3,8 +3,8 @@
  * reductions to a row go through the blocks of one row after another; a domain of one row is a line of blocks.
  */
 import type { MapKernel } from '../../kernels.ts';
-import { linearize } from '../../linearize.ts';
 import type { Split } from '../../schedule.ts';
+import { laneProgramOf } from '../lane-program.ts';
 import { createLaneEmitter } from './lane-emitter.ts';
 import { emitByBlocks } from './map-blocks.ts';
 import type { MapCode } from './map-code.ts';
@@ -23,7 +23,7 @@ import { ARENA } from './target.ts';
 const LANE_REGISTERS_MIN = 6;
 
 export function emitMap(target: Target, kernel: MapKernel, split: Split): void {
-  const program = linearize(kernel.stores.map((s) => s.expr));
+  const program = laneProgramOf(kernel);
   const lanes = createLaneEmitter(target, program);
   const free = Array.from({ length: target.isa.registers }, (_, i) => i);
   const takeLow = (count: number): Vec[] => free.splice(0, count);

@@ -3,7 +3,7 @@ import type { ReduceFn } from '../../expr.ts';
 import type { Store } from '../../kernels.ts';
 import { VIRTUAL_LANES } from '../../kernels.ts';
 import type { ThreeOperand, VectorInstructions } from './assembler.ts';
-import { bitsOf, lanesFrom, replicated } from './lane-operations.ts';
+import { bitsOf, lanesFrom } from './lane-operations.ts';
 import type { Gp, Mem, Vec } from './operands.ts';
 import { rax } from './operands.ts';
 import type { Target } from './target.ts';
@@ -29,7 +29,7 @@ export const vectorsPerBlock = ({ isa }: Target): number => VIRTUAL_LANES / isa.
 
 export function resetReduction({ asm, isa, v }: Target, { fn, accumulators }: Reduction): void {
   for (const acc of accumulators) {
-    if (fn === 'max') v.two('vmovups', acc, replicated(asm, identityBits(fn)));
+    if (fn === 'max') v.two('vmovups', acc, asm.replicated(identityBits(fn)));
     else v.three(isa.name === 'avx2' ? 'vxorps' : 'vpxord', acc, acc, acc);
   }
 }
@@ -98,7 +98,7 @@ export function storeRow(target: Target, { fn, accumulators }: Reduction, to: Me
     join(asm.ymm, spare);
   } else if (high !== undefined) join(asm.ymm, high);
   // Lanes without columns hold the identity; + 0 changes nothing, and max may turn a NaN into it.
-  else if (fn === 'max') join(asm.ymm, replicated(asm, identityBits(fn)));
+  else if (fn === 'max') join(asm.ymm, asm.replicated(identityBits(fn)));
   asm.ymm.extract('vextractf128', spare, acc, 1);
   join(asm.xmm, spare);
   asm.xmm.twoImmediate('vpermilps', spare, acc, 0x4e);

@@ -2,26 +2,23 @@
 import type { CreateExecutor } from '../../../../src/engine/kernels.ts';
 import { detectIsas } from '../../../../src/native/cpu.ts';
 import { createExecutor } from '../../../../src/native/executor.ts';
+import { createCodeCache } from '../../../../src/native/loaded-code.ts';
 import { openMemory } from '../../../../src/native/memory.ts';
 
 type Backends = Readonly<Record<string, CreateExecutor>>;
 
+/** Little enough that code is loaded anew again and again. */
+const CODE_BYTES_MAX = 2 ** 18;
+
 function open(padding?: number): Backends {
-  if (process.arch !== 'x64') return {};
+  if (process.arch !== 'x64' || !['linux', 'darwin'].includes(process.platform)) return {};
   const memory = openMemory();
   return Object.fromEntries(
-    detectIsas(memory).map((isa): [string, CreateExecutor] => [
-      `native ${isa}`,
-      (plan, data, stepsMax, crew) =>
-        createExecutor(
-          memory,
-          padding === undefined ? { isa } : { isa, padding },
-          plan,
-          data,
-          stepsMax,
-          crew,
-        ),
-    ]),
+    detectIsas(memory).map((isa): [string, CreateExecutor] => {
+      const codes = createCodeCache(memory, isa, CODE_BYTES_MAX);
+      const parts = padding === undefined ? { memory, codes } : { memory, codes, padding };
+      return [`native ${isa}`, (...plan) => createExecutor(parts, ...plan)];
+    }),
   );
 }
 

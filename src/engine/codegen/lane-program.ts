@@ -1,7 +1,7 @@
 /** A kernel's expressions as straight-line code, made once. */
-import type { GemmKernel, MapKernel } from '../../kernels.ts';
-import type { LaneProgram } from '../../linearize.ts';
-import { linearize } from '../../linearize.ts';
+import type { GemmKernel, MapKernel } from '../kernels.ts';
+import type { LaneProgram } from '../linearize.ts';
+import { linearize } from '../linearize.ts';
 
 const programs = new WeakMap<MapKernel | GemmKernel, LaneProgram>();
 
