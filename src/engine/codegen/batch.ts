@@ -29,7 +29,9 @@ export function checkBatch(
   const width = plan.programs[program].inputs.length;
   if (batch.inputs.length !== steps * width)
     throw new RangeError(`each step of ${program} reads ${width} scalars`);
-  for (const index of batch.indices) {
+  // By number: an iterator costs more per row than a small network's kernels do.
+  for (let i = 0; i < total; i++) {
+    const index = batch.indices[i] ?? -1;
     if (index < 0 || index >= limits.rows) throw new RangeError(`row ${index} of a table of ${limits.rows}`);
   }
 }
