@@ -66,7 +66,13 @@ export function createExecutor(
     seatOf({ call, entries: code.entries, abort: pages.address + BigInt(regions.sync + SYNC.abort) }),
   );
 
+  let disposed = false;
+  /** The memory is unmapped then: to touch it would end the process. */
+  const use = (): void => {
+    if (disposed) throw new Error('the executor is disposed of');
+  };
   const bufferOf = (id: number): BufferInfo => {
+    use();
     const found = plan.buffers[id];
     if (found === undefined) throw new RangeError(`no buffer ${id}`);
     return found;
@@ -74,6 +80,7 @@ export function createExecutor(
   return {
     backend: 'native',
     run(program, batch) {
+      use();
       checkBatch(plan, program, batch, { rows: data.rows, stepsMax });
       const steps = batch.rows.length;
       ints.set(batch.indices, regions.indices / FLOAT_BYTES);
@@ -97,6 +104,8 @@ export function createExecutor(
     read: (id) => readBuffer(plan, bufferOf(id), floats),
     write: (id, values) => writeBuffer(plan, bufferOf(id), floats, values),
     dispose() {
+      if (disposed) return;
+      disposed = true;
       crew?.detach();
       for (const each of [pages, features, targets]) each.free();
       code.release();
