@@ -19,11 +19,11 @@ import {
   ishl,
   ishr,
   isub,
+  ixor,
   lt,
   max,
   min,
   mul,
-  neg,
   select,
   sub,
 } from './expr.ts';
@@ -38,26 +38,38 @@ const ROUNDING_SHIFT = 12582912;
 const ROUNDING_SHIFT_BITS = 0x4b400000;
 
 /**
- * eˣ within 1 ulp. exp(NaN) = NaN, exp(−∞) = 0, exp(x) = +∞ above 88.7228; denormal results are rounded once.
- * x = n·ln 2 + r with ln 2 in two parts (the first has 9 bits: n times it is exact), then a polynomial for eʳ.
- * Polynomial: Cephes expf (S. Moshier).
+ * x = n·ln 2 + r with ln 2 in two parts (the first has 9 bits: n times it is exact): eʳ by a polynomial (Cephes expf,
+ * S. Moshier), and the float whose low bits are n.
  */
-export function expandExp(x: Expr): Expr {
-  // Constant first: min and max return their second operand when either is NaN.
-  const clamped = min(89, max(-104, x));
-  const shifted = add(mul(clamped, Math.LOG2E), ROUNDING_SHIFT);
+function exponentParts(x: Expr): { y: Expr; shifted: Expr } {
+  const shifted = add(mul(x, Math.LOG2E), ROUNDING_SHIFT);
   const n = sub(shifted, ROUNDING_SHIFT);
-  const r = sub(sub(clamped, mul(n, 0.693359375)), mul(n, -2.1219444e-4));
+  const r = sub(sub(x, mul(n, 0.693359375)), mul(n, -2.1219444e-4));
   const tail = polynomial(
     r,
     [1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1],
   );
-  const y = add(add(mul(mul(r, r), tail), r), 1);
+  return { y: add(add(mul(mul(r, r), tail), r), 1), shifted };
+}
+
+/** eˣ within 1 ulp. exp(NaN) = NaN, exp(−∞) = 0, exp(x) = +∞ above 88.7228; denormal results are rounded once. */
+export function expandExp(x: Expr): Expr {
+  // Constant first: min and max return their second operand when either is NaN.
+  const { y, shifted } = exponentParts(min(89, max(-104, x)));
   // 2^n as two factors: each stays a normal number although the result may be denormal or overflow.
   const whole = isub(bits(shifted), integer(ROUNDING_SHIFT_BITS));
   const half = ishr(whole, 1);
   const power = (k: Expr): Expr => floatFromBits(ishl(iadd(k, integer(127)), 23));
   return mul(mul(y, power(half)), power(isub(whole, half)));
+}
+
+const ONE_BITS = 0x3f800000;
+const SIGN_BIT = -0x80000000;
+
+/** The same for 0 ≤ x ≤ 88, where one factor will do: of `shifted`, the shift leaves n. */
+function expandExpNear(x: Expr): Expr {
+  const { y, shifted } = exponentParts(x);
+  return mul(y, floatFromBits(iadd(ishl(bits(shifted), 23), integer(ONE_BITS))));
 }
 
 const SQRT_HALF_BITS = 0x3f3504f3;
@@ -96,8 +108,10 @@ export function expandTanh(x: Expr): Expr {
     z,
     [-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1],
   );
-  const large = sub(1, div(2, add(expandExp(add(size, size)), 1)));
-  return select(lt(size, 0.625), add(mul(mul(p, z), x), x), select(lt(x, 0), neg(large), large));
+  // e^20 is so large already that the quotient vanishes beside 1.
+  const large = sub(1, div(2, add(expandExpNear(min(20, add(size, size))), 1)));
+  const signed = floatFromBits(ixor(bits(large), iand(bits(x), integer(SIGN_BIT))));
+  return select(lt(size, 0.625), add(mul(mul(p, z), x), x), signed);
 }
 
 interface LaneFunction {

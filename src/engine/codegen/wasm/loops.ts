@@ -58,6 +58,9 @@ export function repeatAmount(code: Code, amount: Amount, body: () => void): void
   else countUp(code, code.local('i32'), { from: 0, by: 1, limit: () => amount.push() }, body);
 }
 
+/** Vectors whose expressions are computed side by side: V8 interleaves what is in one block of straight code. */
+export const VECTORS_PER_BLOCK = 2;
+
 /**
  * Runs the body in a block of its own, with a way to end straight code within it: V8 moves loads to the front of such
  * code, and values before it computes with them, until there are more than registers. `address` is any address.

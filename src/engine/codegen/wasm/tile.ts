@@ -7,7 +7,7 @@ import type { LaneProgram } from '../../linearize.ts';
 import type { Code, Func, Local } from './assembler.ts';
 import type { Leaves } from './expressions.ts';
 import { createLaneEmitter } from './expressions.ts';
-import { inBlocks } from './loops.ts';
+import { inBlocks, VECTORS_PER_BLOCK } from './loops.ts';
 import type { Domain, Place, Pointers, Steps } from './pointers.ts';
 import { emitProducts } from './products.ts';
 import type { Target } from './target.ts';
@@ -164,7 +164,8 @@ function emitStores(
   inBlocks(code, address, (endBlock) => {
     for (const [row, line] of acc.entries()) {
       for (const [j, sum] of line.entries()) {
-        if (row + j > 0) endBlock();
+        const before = row * line.length + j;
+        if (before > 0 && before % VECTORS_PER_BLOCK === 0) endBlock();
         storeVector(sum, { locals, row, column: column + j * VECTOR_LANES });
       }
     }
