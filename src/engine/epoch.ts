@@ -14,7 +14,7 @@ import { allFinite, initialState, readState } from './parameters.ts';
 import type { PreparedData } from './prepare.ts';
 import { permutation } from './random.ts';
 import type { ResolvedSpec } from './resolve.ts';
-import { runSteps, type ShouldStop } from './steps.ts';
+import { runSteps, type ShouldStop, type StepRun } from './steps.ts';
 
 /** What does not change from epoch to epoch. */
 export interface EpochSetting {
@@ -51,21 +51,13 @@ export function trainEpoch(
   { shouldStop, onSteps }: EpochControl,
 ): Record<string, number> | null {
   const { spec, data, plan, executor } = setting;
-  const optimizer = optimizers.get(spec.optimizer.kind);
-  const counted = plan.programs.train.inputs.includes('rows');
-  const keys = plan.streams.map((name) => keyScalars(spec.seed, name));
   const trained = runSteps({
     executor,
     plan,
     program: 'train',
     order: rowOrder(spec, data.parts.training, epoch),
     dropLast: spec.training.lastBatch === 'drop',
-    inputs: (i, rows) => [
-      1 / rows,
-      ...optimizer.scalars(spec.optimizer, step + i + 1, learningRateAt(setting, step + i)),
-      ...(counted ? [rows] : []),
-      ...keys.flatMap((key) => key(step + i)),
-    ],
+    writeInputs: inputWriter(setting, step),
     shouldStop,
     onSteps,
   });
@@ -76,7 +68,7 @@ export function trainEpoch(
   return {
     ...means(plan.programs.train.outputs, trained.sums, trained.rows),
     ...Object.fromEntries(reported),
-    learningRate: learningRateAt(setting, step),
+    learningRate: learningRates(setting)(step),
   };
 }
 
@@ -108,8 +100,29 @@ function rowOrder({ seed, training }: ResolvedSpec, rows: Int32Array, epoch: num
   return order;
 }
 
-function learningRateAt({ spec, stepsPerEpoch }: EpochSetting, step: number): number {
+/** Writes the inputs of `train` for the steps after the first `done`. */
+function inputWriter(setting: EpochSetting, done: number): StepRun['writeInputs'] {
+  const { spec, plan } = setting;
+  const optimizer = optimizers.get(spec.optimizer.kind);
+  const rateAt = learningRates(setting);
+  const counted = plan.programs.train.inputs.includes('rows');
+  const keys = plan.streams.map((name) => keyScalars(spec.seed, name));
+  // A small network makes a million steps a second: only what changes from step to step is done here.
+  return (out, at, i, rows) => {
+    let next = at;
+    out[next++] = 1 / rows;
+    const scalars = optimizer.scalars(spec.optimizer, done + i + 1, rateAt(done + i));
+    for (let s = 0; s < scalars.length; s++) out[next++] = scalars[s] ?? Number.NaN;
+    if (counted) out[next++] = rows;
+    for (const key of keys) for (const part of key(done + i)) out[next++] = part;
+  };
+}
+
+function learningRates({ spec, stepsPerEpoch }: EpochSetting): (step: number) => number {
   const { epochs } = spec.training;
-  const at = { step, epoch: Math.floor(step / stepsPerEpoch), steps: stepsPerEpoch * epochs, epochs };
-  return schedules.get(spec.schedule.kind).learningRate(spec.optimizer.learningRate, at, spec.schedule);
+  const schedule = schedules.get(spec.schedule.kind);
+  return (step) => {
+    const at = { step, epoch: Math.floor(step / stepsPerEpoch), steps: stepsPerEpoch * epochs, epochs };
+    return schedule.learningRate(spec.optimizer.learningRate, at, spec.schedule);
+  };
 }

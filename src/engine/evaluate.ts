@@ -9,14 +9,16 @@ export function evaluateRows(
   rows: Int32Array,
   shouldStop: ShouldStop,
 ): Record<string, number> | null {
-  const inverse = (_: number, n: number): number[] => plan.programs.evaluate.inputs.map(() => 1 / n);
+  const inputCount = plan.programs.evaluate.inputs.length;
   const run = {
     executor,
     plan,
     program: 'evaluate',
     order: rows,
     dropLast: false,
-    inputs: inverse,
+    writeInputs: (out: Float32Array, at: number, _: number, n: number) => {
+      out.fill(1 / n, at, at + inputCount);
+    },
     shouldStop,
   } as const;
   const result = runSteps(run);

@@ -58,7 +58,7 @@ export function createPredictor(model: Uint8Array, backend: CreateExecutor): Pre
       const executor = backend(
         plan,
         { rows: rows.length, features: encoded.features, targets },
-        stepsMaxOf(plan),
+        stepsMaxOf(plan, rows.length),
       );
       try {
         writeValues(executor, plan, values);

@@ -17,29 +17,74 @@ export interface Random {
 export type Words = readonly [number, number];
 
 const PARITY = 0x1bd11bda;
-const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24] as const;
-const ROUNDS = 20;
+const HIGH = 2 ** 32;
+
+const rotated = (word: number, by: number): number => (word << by) | (word >>> (32 - by));
+
+/** Two words of a block go to `out`. Written out: it is what shuffling takes its time for. */
+function block(k0: number, k1: number, c0: number, c1: number, out: Uint32Array, at: number): void {
+  const k2 = k0 ^ k1 ^ PARITY;
+  let a = (c0 + k0) | 0;
+  let b = (c1 + k1) | 0;
+  a = (a + b) | 0;
+  b = rotated(b, 13) ^ a;
+  a = (a + b) | 0;
+  b = rotated(b, 15) ^ a;
+  a = (a + b) | 0;
+  b = rotated(b, 26) ^ a;
+  a = (a + b) | 0;
+  b = rotated(b, 6) ^ a;
+  a = (a + k1) | 0;
+  b = (b + k2 + 1) | 0;
+  a = (a + b) | 0;
+  b = rotated(b, 17) ^ a;
+  a = (a + b) | 0;
+  b = rotated(b, 29) ^ a;
+  a = (a + b) | 0;
+  b = rotated(b, 16) ^ a;
+  a = (a + b) | 0;
+  b = rotated(b, 24) ^ a;
+  a = (a + k2) | 0;
+  b = (b + k0 + 2) | 0;
+  a = (a + b) | 0;
+  b = rotated(b, 13) ^ a;
+  a = (a + b) | 0;
+  b = rotated(b, 15) ^ a;
+  a = (a + b) | 0;
+  b = rotated(b, 26) ^ a;
+  a = (a + b) | 0;
+  b = rotated(b, 6) ^ a;
+  a = (a + k0) | 0;
+  b = (b + k1 + 3) | 0;
+  a = (a + b) | 0;
+  b = rotated(b, 17) ^ a;
+  a = (a + b) | 0;
+  b = rotated(b, 29) ^ a;
+  a = (a + b) | 0;
+  b = rotated(b, 16) ^ a;
+  a = (a + b) | 0;
+  b = rotated(b, 24) ^ a;
+  a = (a + k1) | 0;
+  b = (b + k2 + 4) | 0;
+  a = (a + b) | 0;
+  b = rotated(b, 13) ^ a;
+  a = (a + b) | 0;
+  b = rotated(b, 15) ^ a;
+  a = (a + b) | 0;
+  b = rotated(b, 26) ^ a;
+  a = (a + b) | 0;
+  b = rotated(b, 6) ^ a;
+  out[at] = a + k2;
+  out[at + 1] = b + k0 + 5;
+}
 
 /** One block: 64 random bits for a 64-bit counter under a 64-bit key. Words are unsigned, low word first. */
 export function threefry2x32(key: Words, counter: Words): Words {
-  const schedule = [key[0], key[1], key[0] ^ key[1] ^ PARITY] as const;
-  const part = (i: number): number => schedule[(i % 3) as 0 | 1 | 2];
-  let a = (counter[0] + key[0]) | 0;
-  let b = (counter[1] + key[1]) | 0;
-  for (let round = 0; round < ROUNDS; round++) {
-    const rotation = ROTATIONS[(round & 7) as 0];
-    a = (a + b) | 0;
-    b = ((b << rotation) | (b >>> (32 - rotation))) ^ a;
-    if ((round & 3) === 3) {
-      const injection = (round >> 2) + 1;
-      a = (a + part(injection)) | 0;
-      b = (b + part(injection + 1) + injection) | 0;
-    }
-  }
-  return [a >>> 0, b >>> 0];
+  const out = new Uint32Array(2);
+  block(key[0] | 0, key[1] | 0, counter[0] | 0, counter[1] | 0, out, 0);
+  return [out[0] ?? 0, out[1] ?? 0];
 }
 
-const HIGH = 2 ** 32;
 const NUMBER_TAG = 1;
 const STRING_TAG = 2;
 
@@ -62,25 +107,32 @@ function absorb(key: Words, element: string | number): Words {
 export const streamKey = (seed: number, ...path: readonly (string | number)[]): Words =>
   path.reduce(absorb, absorb([0, 0], seed));
 
+const WORDS_FIRST = 2;
+const WORDS_MAX = 512;
+
 /**
  * The stream of random numbers for one purpose, e.g. `stream(seed, 'initialize', 'layers.0.weight')`.
  * `seed` and the numbers of the path are integers in [0, 2^53).
  */
 export function stream(seed: number, ...path: readonly (string | number)[]): Random {
   const key = streamKey(seed, ...path);
-  let block = 0;
-  let pending: number | null = null;
+  let blocks = 0;
+  let words = new Uint32Array(WORDS_FIRST);
+  let taken = words.length;
   let pendingNormal: number | null = null;
 
-  const uint32 = (): number => {
-    if (pending !== null) {
-      const word = pending;
-      pending = null;
-      return word;
+  const refill = (): void => {
+    // Short streams are many: a stream is drawn from the further ahead the longer it is.
+    if (blocks > 0 && words.length < WORDS_MAX) words = new Uint32Array(2 * words.length);
+    for (let at = 0; at < words.length; at += 2) {
+      block(key[0] | 0, key[1] | 0, blocks | 0, (blocks / HIGH) | 0, words, at);
+      blocks++;
     }
-    const [first, second] = threefry2x32(key, wordsOf(block++));
-    pending = second;
-    return first;
+    taken = 0;
+  };
+  const uint32 = (): number => {
+    if (taken === words.length) refill();
+    return words[taken++] ?? 0;
   };
 
   return {
@@ -103,10 +155,13 @@ export function stream(seed: number, ...path: readonly (string | number)[]): Ran
 
 /** A uniform integer in [0, bound), for bound in 1..2^32: draws above the last whole multiple are thrown away. */
 export function below(random: Random, bound: number): number {
-  const limit = HIGH - (HIGH % bound);
   let draw = random.uint32();
-  while (draw >= limit) draw = random.uint32();
-  return draw % bound;
+  if (draw >= HIGH - bound) {
+    const limit = HIGH - (HIGH % bound);
+    while (draw >= limit) draw = random.uint32();
+  }
+  // Unsigned both, which divides faster than numbers do.
+  return bound === HIGH ? draw : (draw >>> 0) % (bound >>> 0);
 }
 
 /** Fisher–Yates, in place: every order is equally likely. */

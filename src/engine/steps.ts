@@ -12,8 +12,8 @@ export interface StepRun {
   readonly order: Int32Array;
   /** Leave out a last step that is not full. */
   readonly dropLast: boolean;
-  /** Values of the program's inputs for the i-th step of this run, which has `rows` rows. */
-  inputs(step: number, rows: number): readonly number[];
+  /** Writes the values of the program's inputs, from `at` on, for a step of this run that has `rows` rows. */
+  writeInputs(out: Float32Array, at: number, step: number, rows: number): void;
   readonly shouldStop: ShouldStop;
   readonly onSteps?: (steps: number) => void;
 }
@@ -32,19 +32,24 @@ export function runSteps(run: StepRun): { sums: Float64Array; rows: number } | n
     const count = Math.min(perCall, steps - first);
     const start = first * batchSize;
     const end = Math.min(start + count * batchSize, total);
-    const rows = Int32Array.from({ length: count }, (_, i) =>
-      Math.min(batchSize, end - start - i * batchSize),
-    );
+    const rows = new Int32Array(count).fill(batchSize);
+    rows[count - 1] = end - start - (count - 1) * batchSize;
     const scalars = new Float32Array(count * inputs.length);
-    for (const [i, n] of rows.entries()) scalars.set(run.inputs(first + i, n), i * inputs.length);
+    for (let i = 0; i < count; i++) run.writeInputs(scalars, i * inputs.length, first + i, rows[i] ?? 0);
     const results = executor.run(program, { indices: order.subarray(start, end), rows, inputs: scalars });
-    for (const [i, value] of results.entries()) {
-      const slot = i % outputs.length;
-      sums[slot] = (sums[slot] ?? 0) + value;
-    }
+    addUp(sums, results);
     run.onSteps?.(count);
   }
   return { sums, rows: total };
+}
+
+/** Adds each step's outputs to their sums. */
+function addUp(sums: Float64Array, results: Float32Array): void {
+  for (let slot = 0; slot < sums.length; slot++) {
+    let sum = sums[slot] ?? 0;
+    for (let i = slot; i < results.length; i += sums.length) sum += results[i] ?? 0;
+    sums[slot] = sum;
+  }
 }
 
 export const stepCount = (rows: number, batchSize: number, dropLast: boolean): number =>
@@ -56,7 +61,7 @@ const WORK_PER_CALL_COMPILED = 5e7;
 const WORK_PER_PARAMETER = 16;
 const WORK_PER_ELEMENT = 64;
 const INDICES_PER_CALL_MAX = 2 ** 20;
-const STEPS_PER_CALL_MAX = 1024;
+const STEPS_PER_CALL_MAX = 16_384;
 
 /** Steps that take about 5–20 ms together. */
 export function stepsPerCall(plan: Plan, program: ProgramName, backend: string): number {
@@ -68,8 +73,10 @@ export function stepsPerCall(plan: Plan, program: ProgramName, backend: string):
   return Math.max(1, Math.min(steps, indicesLimit, STEPS_PER_CALL_MAX));
 }
 
-/** The most steps that any call of any program holds. */
-export const stepsMaxOf = (plan: Plan): number =>
-  Math.max(...PROGRAMS.map((program) => stepsPerCall(plan, program, 'compiled')));
+/** The most steps that any call of any program holds, over tables of so many rows. */
+export const stepsMaxOf = (plan: Plan, rows: number): number => {
+  const inAll = Math.max(1, Math.ceil(rows / plan.batchSize));
+  return Math.min(inAll, Math.max(...PROGRAMS.map((program) => stepsPerCall(plan, program, 'compiled'))));
+};
 
 const PROGRAMS: readonly ProgramName[] = ['train', 'evaluate', 'predict'];

@@ -142,7 +142,7 @@ function settingOf(at: Parameters<typeof createTraining>[0]): EpochSetting {
   }
   const shape = { features: data.featureCount, targets: data.targetCount };
   const plan = at.plans === undefined ? createPlan(spec, shape) : at.plans.of(spec, shape);
-  const executor = at.backend(plan, data, stepsMaxOf(plan), at.crewFor?.(plan));
+  const executor = at.backend(plan, data, stepsMaxOf(plan, data.rows), at.crewFor?.(plan));
   return { spec, data, plan, executor, watch: watchOf(spec, validation.length > 0), stepsPerEpoch };
 }
 

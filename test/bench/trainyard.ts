@@ -39,7 +39,7 @@ export async function createTrainee(args: readonly string[]): Promise<Trainee> {
       const spec = specOf(job);
       const data = syntheticData(job);
       const plan = createPlan(spec, { features: data.featureCount, targets: data.targetCount });
-      current = createExecutor(plan, data, stepsMaxOf(plan), crew);
+      current = createExecutor(plan, data, stepsMaxOf(plan, data.rows), crew);
       return epochsOf({ spec, data, plan, executor: current });
     },
   };
