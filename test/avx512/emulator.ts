@@ -1,13 +1,13 @@
 /** Runs machine code on an emulated processor with AVX-512. What the code touches outside its regions is a fault. */
 import { runBochs } from './bochs.ts';
-import type { Report, Transfer } from './firmware.ts';
-import { EXCEPTION, firmware, OWN_END, REPORT_WORDS, RETURNED, SECTOR_BYTES } from './firmware.ts';
+import { firmware } from './firmware.ts';
+import type { Report, Transfer } from './firmware-code.ts';
+import { EXCEPTION, OWN_END, REPORT_WORDS, RETURNED, SECTOR_BYTES } from './firmware-code.ts';
 import type { Access } from './paging.ts';
 import { endPage, firstPage, MAPPABLE_BYTES, PAGE_BYTES } from './paging.ts';
 
-/** Where a caller's regions may lie: from here … to. */
+/** Where a caller's regions may lie: from here to MAPPABLE_BYTES. */
 export const REGIONS_FROM = OWN_END;
-export const REGIONS_TO = MAPPABLE_BYTES;
 
 /** The rest of a region's first and last page is mapped too, and holds NaN. */
 export interface Region {

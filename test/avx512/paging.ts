@@ -24,7 +24,7 @@ const ACCESSED = 0x20n;
 const DIRTY = 0x40n;
 const LARGE = 0x80n;
 const NO_EXECUTE = 1n << 63n;
-const LARGE_PAGE_BYTES = 2 * 2 ** 20;
+export const LARGE_PAGE_BYTES = 2 * 2 ** 20;
 const TABLE = PRESENT | WRITABLE | ACCESSED;
 
 const accessBits: Readonly<Record<Access, bigint>> = {
