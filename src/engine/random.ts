@@ -19,70 +19,76 @@ export type Words = readonly [number, number];
 const PARITY = 0x1bd11bda;
 const HIGH = 2 ** 32;
 
-const rotated = (word: number, by: number): number => (word << by) | (word >>> (32 - by));
-
-/** Two words of a block go to `out`. Written out: it is what shuffling takes its time for. */
-function block(k0: number, k1: number, c0: number, c1: number, out: Uint32Array, at: number): void {
+/** Two words of a block go to `out`. Written out, rotations too: shuffling takes its time here. */
+function block(k0: number, k1: number, c0: number, c1: number, out: Int32Array, at: number): void {
   const k2 = k0 ^ k1 ^ PARITY;
   let a = (c0 + k0) | 0;
   let b = (c1 + k1) | 0;
   a = (a + b) | 0;
-  b = rotated(b, 13) ^ a;
+  b = ((b << 13) | (b >>> 19)) ^ a;
   a = (a + b) | 0;
-  b = rotated(b, 15) ^ a;
+  b = ((b << 15) | (b >>> 17)) ^ a;
   a = (a + b) | 0;
-  b = rotated(b, 26) ^ a;
+  b = ((b << 26) | (b >>> 6)) ^ a;
   a = (a + b) | 0;
-  b = rotated(b, 6) ^ a;
+  b = ((b << 6) | (b >>> 26)) ^ a;
   a = (a + k1) | 0;
-  b = (b + k2 + 1) | 0;
+  b = (((b + k2) | 0) + 1) | 0;
   a = (a + b) | 0;
-  b = rotated(b, 17) ^ a;
+  b = ((b << 17) | (b >>> 15)) ^ a;
   a = (a + b) | 0;
-  b = rotated(b, 29) ^ a;
+  b = ((b << 29) | (b >>> 3)) ^ a;
   a = (a + b) | 0;
-  b = rotated(b, 16) ^ a;
+  b = ((b << 16) | (b >>> 16)) ^ a;
   a = (a + b) | 0;
-  b = rotated(b, 24) ^ a;
+  b = ((b << 24) | (b >>> 8)) ^ a;
   a = (a + k2) | 0;
-  b = (b + k0 + 2) | 0;
+  b = (((b + k0) | 0) + 2) | 0;
   a = (a + b) | 0;
-  b = rotated(b, 13) ^ a;
+  b = ((b << 13) | (b >>> 19)) ^ a;
   a = (a + b) | 0;
-  b = rotated(b, 15) ^ a;
+  b = ((b << 15) | (b >>> 17)) ^ a;
   a = (a + b) | 0;
-  b = rotated(b, 26) ^ a;
+  b = ((b << 26) | (b >>> 6)) ^ a;
   a = (a + b) | 0;
-  b = rotated(b, 6) ^ a;
+  b = ((b << 6) | (b >>> 26)) ^ a;
   a = (a + k0) | 0;
-  b = (b + k1 + 3) | 0;
+  b = (((b + k1) | 0) + 3) | 0;
   a = (a + b) | 0;
-  b = rotated(b, 17) ^ a;
+  b = ((b << 17) | (b >>> 15)) ^ a;
   a = (a + b) | 0;
-  b = rotated(b, 29) ^ a;
+  b = ((b << 29) | (b >>> 3)) ^ a;
   a = (a + b) | 0;
-  b = rotated(b, 16) ^ a;
+  b = ((b << 16) | (b >>> 16)) ^ a;
   a = (a + b) | 0;
-  b = rotated(b, 24) ^ a;
+  b = ((b << 24) | (b >>> 8)) ^ a;
   a = (a + k1) | 0;
-  b = (b + k2 + 4) | 0;
+  b = (((b + k2) | 0) + 4) | 0;
   a = (a + b) | 0;
-  b = rotated(b, 13) ^ a;
+  b = ((b << 13) | (b >>> 19)) ^ a;
   a = (a + b) | 0;
-  b = rotated(b, 15) ^ a;
+  b = ((b << 15) | (b >>> 17)) ^ a;
   a = (a + b) | 0;
-  b = rotated(b, 26) ^ a;
+  b = ((b << 26) | (b >>> 6)) ^ a;
   a = (a + b) | 0;
-  b = rotated(b, 6) ^ a;
-  out[at] = a + k2;
-  out[at + 1] = b + k0 + 5;
+  b = ((b << 6) | (b >>> 26)) ^ a;
+  out[at] = (a + k2) | 0;
+  out[at + 1] = (((b + k0) | 0) + 5) | 0;
 }
 
 /** One block: 64 random bits for a 64-bit counter under a 64-bit key. Words are unsigned, low word first. */
 export function threefry2x32(key: Words, counter: Words): Words {
-  const out = new Uint32Array(2);
+  const out = new Int32Array(2);
   block(key[0] | 0, key[1] | 0, counter[0] | 0, counter[1] | 0, out, 0);
-  return [out[0] ?? 0, out[1] ?? 0];
+  return [(out[0] ?? 0) >>> 0, (out[1] ?? 0) >>> 0];
+}
+
+/** So many blocks of a stream from number `first` on. */
+function fillBlocks(k0: number, k1: number, first: number, out: Int32Array, count: number): void {
+  const high = (first / HIGH) | 0;
+  // There are a power of two of them, and they begin at a multiple of it: the low word does not overflow on the way.
+  let low = first | 0;
+  for (let at = 0; at < 2 * count; at += 2) block(k0, k1, low++, high, out, at);
 }
 
 const NUMBER_TAG = 1;
@@ -107,8 +113,7 @@ function absorb(key: Words, element: string | number): Words {
 export const streamKey = (seed: number, ...path: readonly (string | number)[]): Words =>
   path.reduce(absorb, absorb([0, 0], seed));
 
-const WORDS_FIRST = 2;
-const WORDS_MAX = 512;
+const BLOCKS_MAX = 256;
 
 /**
  * The stream of random numbers for one purpose, e.g. `stream(seed, 'initialize', 'layers.0.weight')`.
@@ -116,23 +121,23 @@ const WORDS_MAX = 512;
  */
 export function stream(seed: number, ...path: readonly (string | number)[]): Random {
   const key = streamKey(seed, ...path);
+  const words = new Int32Array(2 * BLOCKS_MAX);
   let blocks = 0;
-  let words = new Uint32Array(WORDS_FIRST);
-  let taken = words.length;
+  let drawn = 0;
+  let taken = 0;
   let pendingNormal: number | null = null;
 
   const refill = (): void => {
-    // Short streams are many: a stream is drawn from the further ahead the longer it is.
-    if (blocks > 0 && words.length < WORDS_MAX) words = new Uint32Array(2 * words.length);
-    for (let at = 0; at < words.length; at += 2) {
-      block(key[0] | 0, key[1] | 0, blocks | 0, (blocks / HIGH) | 0, words, at);
-      blocks++;
-    }
+    // Most streams are short: one is drawn from the further ahead the longer it is.
+    const ahead = Math.min(Math.max(blocks, 1), BLOCKS_MAX);
+    fillBlocks(key[0] | 0, key[1] | 0, blocks, words, ahead);
+    blocks += ahead;
+    drawn = 2 * ahead;
     taken = 0;
   };
   const uint32 = (): number => {
-    if (taken === words.length) refill();
-    return words[taken++] ?? 0;
+    if (taken === drawn) refill();
+    return (words[taken++] as number) >>> 0;
   };
 
   return {
@@ -153,23 +158,27 @@ export function stream(seed: number, ...path: readonly (string | number)[]): Ran
   };
 }
 
-/** A uniform integer in [0, bound), for bound in 1..2^32: draws above the last whole multiple are thrown away. */
-export function below(random: Random, bound: number): number {
+/** A draw below the last whole multiple of `bound`: those above are thrown away. */
+function wholeDraw(random: Random, bound: number): number {
   let draw = random.uint32();
   if (draw >= HIGH - bound) {
     const limit = HIGH - (HIGH % bound);
     while (draw >= limit) draw = random.uint32();
   }
-  // Unsigned both, which divides faster than numbers do.
-  return bound === HIGH ? draw : (draw >>> 0) % (bound >>> 0);
+  return draw >>> 0;
 }
+
+/** A uniform integer in [0, bound), for bound in 1..2^32. */
+export const below = (random: Random, bound: number): number => wholeDraw(random, bound) % bound;
 
 /** Fisher–Yates, in place: every order is equally likely. */
 export function shuffle(values: Int32Array, random: Random): void {
   for (let last = values.length - 1; last > 0; last--) {
-    const pick = below(random, last + 1);
-    const moved = values[last] ?? 0;
-    values[last] = values[pick] ?? 0;
+    // As `below`, but of integers, which divide faster than numbers do.
+    const bound = (last + 1) >>> 0;
+    const pick = (wholeDraw(random, bound) % bound) | 0;
+    const moved = values[last] as number;
+    values[last] = values[pick] as number;
     values[pick] = moved;
   }
 }
