@@ -9,7 +9,7 @@ import type { GemmKernel, View } from '../../kernels.ts';
 import { laneProgramOf } from '../lane-program.ts';
 import type { Amount, Range } from './amount.ts';
 import type { Code, Local } from './assembler.ts';
-import { advance, repeat } from './loops.ts';
+import { advance, countDown, repeat } from './loops.ts';
 import { emitPack } from './pack.ts';
 import type { Domain, Steps } from './pointers.ts';
 import { collectPointers, matrixSteps } from './pointers.ts';
@@ -253,21 +253,6 @@ function divide(code: Code, rows: Amount, rowsMax: number, tileOf: (rows: number
       tileOf(piece);
     });
   }
-}
-
-/** While there are as many left: the body, for so many. */
-function countDown(code: Code, left: Local, by: number, body: () => void): void {
-  code.block(() => {
-    code.loop(() => {
-      code.get(left);
-      code.i32(by);
-      code.op('i32.lt_u');
-      code.brIf(1);
-      body();
-      advance(code, left, -by);
-      code.br(0);
-    });
-  });
 }
 
 /** Row m of a transposed A is a column of the buffer: pushes how far it is from the first. */

@@ -35,6 +35,21 @@ export function countUp(
   });
 }
 
+/** While there are as many left: the body, for so many. */
+export function countDown(code: Code, left: Local, by: number, body: () => void): void {
+  code.block(() => {
+    code.loop(() => {
+      code.get(left);
+      code.i32(by);
+      code.op('i32.lt_u');
+      code.brIf(1);
+      body();
+      advance(code, left, -by);
+      code.br(0);
+    });
+  });
+}
+
 /** The body, a fixed number of times. */
 export function repeat(code: Code, times: number, body: () => void): void {
   if (times === 1) body();

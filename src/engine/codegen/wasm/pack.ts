@@ -4,7 +4,7 @@
  */
 import type { GemmKernel, Plan } from '../../kernels.ts';
 import type { Code, Func, Local } from './assembler.ts';
-import { advance, countUp } from './loops.ts';
+import { advance, countDown, inBlocks, repeat } from './loops.ts';
 import type { Target } from './target.ts';
 import { bufferOf, FLOAT_BYTES, panelBytes, rowBytes, VECTOR_BYTES, VECTOR_LANES } from './target.ts';
 
@@ -79,7 +79,8 @@ export function emitPack(target: Target, kernel: GemmKernel): Func {
 
 /**
  * A function of the address of B's first row, the scratch's, and the number of rows: `depth` columns of them become
- * rows of the scratch; up to three rows after these are overwritten.
+ * rows of the scratch; up to three rows after these are overwritten. Panel by panel of B, so that whole lines of the
+ * scratch are written one after another.
  */
 function emitPart(
   target: Target,
@@ -93,60 +94,58 @@ function emitPart(
   return target.module.func(3, (code) => {
     const [from, to, rows] = code.parameters;
     if (from === undefined || to === undefined || rows === undefined) throw new Error('three arguments');
-    const done = code.local('i32');
+    const left = code.local('i32');
+    const source = code.local('i32');
+    const sink = code.local('i32');
     const v = Array.from({ length: VECTOR_LANES }, () => code.local('v128'));
 
-    /** Columns of B for four of its rows, of which `present` exist: to four columns of the scratch. */
-    const quad = (present: number): void => {
-      const q = code.local('i32');
-      const source = code.local('i32');
-      const sink = code.local('i32');
+    /** The panel's first columns of four rows of B, of which `present` exist. */
+    const quad = (columns: number, present: number): void => {
+      inBlocks(code, source, (endBlock) => {
+        for (let first = 0; first < columns; first += VECTOR_LANES) {
+          if (first > 0) endBlock();
+          for (const [i, register] of v.entries()) {
+            if (i < present) {
+              code.get(source);
+              code.memory('v128.load', offset + i * line + first * FLOAT_BYTES);
+            } else code.v128([0, 0, 0, 0]);
+            code.set(register);
+          }
+          emitTranspose(code, v, (i) => {
+            code.get(sink);
+            return { store: () => code.memory('v128.store', (first + i) * line) };
+          });
+        }
+      });
+    };
+    const quads = (columns: number): void => {
       code.get(from);
       code.set(source);
       code.get(to);
       code.set(sink);
-      const block = (vectorInPanel: number): void => {
-        for (const [i, register] of v.entries()) {
-          if (i < present) {
-            code.get(source);
-            code.memory('v128.load', offset + i * line + vectorInPanel * VECTOR_BYTES);
-          } else code.v128([0, 0, 0, 0]);
-          code.set(register);
-        }
-        emitTranspose(code, v, (i) => {
-          code.get(sink);
-          return { store: () => code.memory('v128.store', i * line) };
-        });
-        advance(code, sink, VECTOR_LANES * line);
-      };
-      const perPanel = panel / VECTOR_LANES;
-      const panels = Math.floor(depth / panel);
-      countUp(code, q, { from: 0, by: 1, limit: () => code.i32(panels) }, () => {
-        for (let j = 0; j < perPanel; j++) block(j);
-        advance(code, source, panelStep);
+      code.get(rows);
+      code.set(left);
+      countDown(code, left, VECTOR_LANES, () => {
+        quad(columns, VECTOR_LANES);
+        advance(code, source, VECTOR_LANES * line);
+        advance(code, sink, VECTOR_BYTES);
       });
-      for (let j = 0; j < Math.ceil((depth - panels * panel) / VECTOR_LANES); j++) block(j);
+      if (incomplete === 0) return;
+      code.block(() => {
+        // Only the last panel has an incomplete quad.
+        code.get(left);
+        code.op('i32.eqz');
+        code.brIf(0);
+        quad(columns, incomplete);
+      });
     };
-
-    const wholeRows = (): void => {
-      code.get(rows);
-      code.i32(-VECTOR_LANES);
-      code.op('i32.and');
-    };
-    countUp(code, done, { from: 0, by: VECTOR_LANES, limit: wholeRows }, () => {
-      quad(VECTOR_LANES);
-      advance(code, from, VECTOR_LANES * line);
-      advance(code, to, VECTOR_BYTES);
+    const panels = Math.floor(depth / panel);
+    repeat(code, panels, () => {
+      quads(panel);
+      advance(code, from, panelStep);
+      advance(code, to, panel * line);
     });
-    if (incomplete === 0) return;
-    code.block(() => {
-      // Only the last panel has an incomplete quad.
-      code.get(rows);
-      code.get(done);
-      code.op('i32.le_u');
-      code.brIf(0);
-      quad(incomplete);
-    });
+    if (depth > panels * panel) quads(depth - panels * panel);
   });
 }
 
