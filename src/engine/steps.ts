@@ -56,19 +56,25 @@ export const stepCount = (rows: number, batchSize: number, dropLast: boolean): n
   dropLast ? Math.floor(rows / batchSize) : Math.ceil(rows / batchSize);
 
 // Rough, and harmless if wrong: how steps are grouped into calls never changes a result.
-const WORK_PER_CALL: Readonly<Record<string, number>> = { interpreter: 1e6 };
-const WORK_PER_CALL_COMPILED = 5e7;
+// In floating-point operations of matrix products, of which WebAssembly makes some 40 a nanosecond.
+const WORK_PER_CALL: Readonly<Record<string, number>> = { interpreter: 1e6, wasm: 4e8 };
+const WORK_PER_CALL_MOST = 1e9;
 const WORK_PER_PARAMETER = 16;
 const WORK_PER_ELEMENT = 64;
+const WORK_PER_KERNEL = 2000;
 const INDICES_PER_CALL_MAX = 2 ** 20;
 const STEPS_PER_CALL_MAX = 16_384;
 
 /** Steps that take about 5–20 ms together. */
 export function stepsPerCall(plan: Plan, program: ProgramName, backend: string): number {
   const elements = plan.batchSize * (plan.featureCount + plan.outputCount);
+  const { flops, kernels } = plan.programs[program];
   const work =
-    plan.programs[program].flops + plan.parameterCount * WORK_PER_PARAMETER + elements * WORK_PER_ELEMENT;
-  const steps = Math.floor((WORK_PER_CALL[backend] ?? WORK_PER_CALL_COMPILED) / work);
+    flops +
+    plan.parameterCount * WORK_PER_PARAMETER +
+    elements * WORK_PER_ELEMENT +
+    kernels.length * WORK_PER_KERNEL;
+  const steps = Math.floor((WORK_PER_CALL[backend] ?? WORK_PER_CALL_MOST) / work);
   const indicesLimit = Math.floor(INDICES_PER_CALL_MAX / plan.batchSize);
   return Math.max(1, Math.min(steps, indicesLimit, STEPS_PER_CALL_MAX));
 }
@@ -76,7 +82,7 @@ export function stepsPerCall(plan: Plan, program: ProgramName, backend: string):
 /** The most steps that any call of any program holds, over tables of so many rows. */
 export const stepsMaxOf = (plan: Plan, rows: number): number => {
   const inAll = Math.max(1, Math.ceil(rows / plan.batchSize));
-  return Math.min(inAll, Math.max(...PROGRAMS.map((program) => stepsPerCall(plan, program, 'compiled'))));
+  return Math.min(inAll, Math.max(...PROGRAMS.map((program) => stepsPerCall(plan, program, 'any'))));
 };
 
 const PROGRAMS: readonly ProgramName[] = ['train', 'evaluate', 'predict'];
