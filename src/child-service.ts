@@ -20,6 +20,8 @@ export interface ChildSpec {
   readonly name: string;
   /** A JavaScript file. */
   readonly entry: string;
+  /** Node's own options. */
+  readonly execArgv?: readonly string[];
   /** Asked before each start; `url` is where the service listened the last time. */
   readonly environment: (url: string | null) => NodeJS.ProcessEnv;
   readonly onLine: (name: string, line: string) => void;
@@ -45,7 +47,7 @@ export function startChild(spec: ChildSpec): ChildService {
     let lastLine = 'it said nothing';
     const running = fork(spec.entry, [], {
       env: spec.environment(url),
-      execArgv: [],
+      execArgv: [...(spec.execArgv ?? [])],
       // A process group of its own: Ctrl-C is for us, and we tell the children when it is time.
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

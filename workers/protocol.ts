@@ -1,6 +1,7 @@
 // What the worker process and its training threads say to each other. Messages are parsed where they arrive;
 // what must act within milliseconds, or must not need the thread's event loop, lies in shared memory.
 import { z } from 'zod';
+import { encodedData, parsedData } from './shared-data.ts';
 
 /** Slots of the shared Int32Array. */
 export const control = {
@@ -23,6 +24,14 @@ export const epochsAheadMax = 256;
 const bytes = z.instanceof(Uint8Array<ArrayBuffer>);
 const storedBytes = z.object({ epoch: z.int(), sha256: z.string(), bytes });
 
+const startData = z.discriminatedUnion('from', [
+  /** They come one by one, each when the thread wants `more`. */
+  z.object({ from: z.literal('chunks'), rowCount: z.int(), categorical: z.array(z.string()) }),
+  z.object({ from: z.literal('parsed'), parsed: parsedData }),
+  z.object({ from: z.literal('encoded'), encoded: encodedData }),
+]);
+export type StartData = z.output<typeof startData>;
+
 /** Worker → thread: train this. One run at a time; the answer that ends it is `stopped`, `finished` or `failed`. */
 export const startMessage = z.object({
   type: z.literal('start'),
@@ -30,14 +39,24 @@ export const startMessage = z.object({
   backend: z.enum(['native', 'wasm', 'interpreter']),
   /** The most threads that a training may ever have. */
   threadsMax: z.int(),
-  csv: z.instanceof(SharedArrayBuffer),
-  columns: z.object({ categorical: z.array(z.string()), numeric: z.array(z.string()) }),
+  data: startData,
   /** Where to go on from, unverified. */
   checkpoint: storedBytes.nullable(),
   /** The last stored epoch. */
   storedEpoch: z.int(),
 });
 export type StartMessage = z.output<typeof startMessage>;
+
+/** Worker → thread: a piece of the dataset's file; null after the last. */
+export const chunkMessage = z.object({
+  type: z.literal('chunk'),
+  bytes: bytes.nullable(),
+  /** Why there is nothing more to read, for the client. */
+  damage: z.string().nullable(),
+});
+export type ChunkMessage = z.output<typeof chunkMessage>;
+
+export const workerMessage = z.discriminatedUnion('type', [startMessage, chunkMessage]);
 
 const stopReason = z.enum(['completed', 'earlyStopped', 'diverged']);
 
@@ -57,6 +76,11 @@ export type FinishedEpochMessage = z.output<typeof finishedEpoch>;
 const epochGroup = { epochs: z.array(finishedEpoch), checkpoint: storedBytes.nullable() };
 
 export const threadMessage = z.discriminatedUnion('type', [
+  /** Send the next chunk. */
+  z.object({ type: z.literal('more') }),
+  /** For other runs on the same data. */
+  z.object({ type: z.literal('parsed'), parsed: parsedData }),
+  z.object({ type: z.literal('encoded'), encoded: encodedData }),
   /** Data and plan are ready: from here on the step counter moves. */
   z.object({ type: z.literal('prepared'), epoch: z.int() }),
   /** Something a client should know. */

@@ -1,24 +1,22 @@
 // One claimed run: hands the data to a thread, brings its epochs to the database, keeps the lease, obeys what is
 // wanted, and sees it to an end. Whatever the thread does, this run alone bears it.
-import { z } from 'zod';
-import type { Database } from '../src/db/client.ts';
+import type { SqlDatabase } from '../src/db/sql.ts';
 import type { Log } from '../src/log.ts';
 import { type ClaimedRun, type Hold, renewLease } from '../src/runs/lease-store.ts';
 import { appendLog, commitEpochs, readLatestCheckpoint } from '../src/runs/progress-store.ts';
 import type { HeldStatus } from '../src/runs/status.ts';
-import type { DatasetCache } from './dataset-cache.ts';
-import { DamagedDatasetError } from './dataset-store.ts';
 import type { WorkerBackend } from './engine-backend.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { persist } from './persist.ts';
 import { createProgress } from './progress.ts';
-import { control, type StartMessage, type ThreadMessage } from './protocol.ts';
+import { control, type ThreadMessage } from './protocol.ts';
+import { type DataCaches, openRunData, type RunData } from './run-data.ts';
 import { type End, settle } from './settle.ts';
 import type { ThreadPool, TrainingThread } from './slots.ts';
 
 export interface RunDeps {
-  readonly db: Database;
-  readonly datasets: DatasetCache;
+  readonly db: SqlDatabase;
+  readonly caches: DataCaches;
   readonly threads: ThreadPool;
   readonly backend: WorkerBackend;
   /** Cores of this worker. */
@@ -47,8 +45,6 @@ const drainGraceMs = 12_000;
 /** … and for the database to take it, no longer. */
 const drainLimitMs = 20_000;
 
-const datasetColumns = z.array(z.looseObject({ name: z.string(), type: z.enum(['numeric', 'categorical']) }));
-
 export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
   const { db, leaseSeconds } = deps;
   const { hold } = claimed;
@@ -56,6 +52,7 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
   const outOfTime = new AbortController();
   const patience = { log, signal: outOfTime.signal };
 
+  let data: RunData | null = null;
   let thread: TrainingThread | null = null;
   let draining = false;
   let wanted: HeldStatus | 'lost' = 'running';
@@ -128,8 +125,27 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
     progress.add(epochs, checkpoint);
   };
 
+  const sendChunk = async (): Promise<void> => {
+    try {
+      const chunk = await persist('dataset', async () => data?.nextChunk(), patience);
+      if (chunk !== undefined) {
+        thread?.sendChunk(chunk);
+      }
+    } catch (error) {
+      log.error({ err: error }, 'the dataset cannot be read');
+      end({ type: 'stuck', asked: false });
+    }
+  };
+
   const hear = (message: ThreadMessage): void => {
     switch (message.type) {
+      case 'more':
+        void sendChunk();
+        return;
+      case 'parsed':
+      case 'encoded':
+        data?.hear(message);
+        return;
       case 'prepared':
         stepping = true;
         return;
@@ -160,7 +176,10 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
 
   /** Up to the end of the training, however it comes. */
   const train = async (): Promise<End> => {
-    const start = await readStart(deps, claimed, patience);
+    const { epoch, spec } = claimed;
+    data = await openRunData(db, deps.caches, claimed);
+    const checkpoint =
+      epoch === 0 ? null : await persist('checkpoint', () => readLatestCheckpoint(db, hold.runId), patience);
     if (wanted === 'lost') {
       return { type: 'lost' };
     }
@@ -168,7 +187,9 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
       return { type: 'stopped', checkpoint: null };
     }
     thread = deps.threads.acquire();
-    thread.start(start, hear, (death) => end({ type: 'died', ...death }));
+    const { backend, threadsMax } = deps;
+    const start = { spec, backend, threadsMax, data: data.start, checkpoint, storedEpoch: epoch };
+    thread.start({ type: 'start', ...start }, hear, (death) => end({ type: 'died', ...death }));
     return ending;
   };
 
@@ -186,12 +207,14 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
         await thread?.terminate();
       }
       thread = null;
+      data?.release();
       freed();
       return await settle({ db, hold, progress, ...patience }, last);
     } catch (error) {
       log.error({ err: error }, 'left the run to the reconciler');
       return false;
     } finally {
+      data?.release();
       freed();
       heartbeat.stop();
       progress.abandon();
@@ -211,42 +234,11 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
   };
 }
 
-/** Everything the thread needs, from the database. Rejects with a DamagedDatasetError. */
-async function readStart(
-  { db, datasets, backend, threadsMax }: RunDeps,
-  { hold, dataset, datasetId, spec, epoch }: ClaimedRun,
-  patience: Parameters<typeof persist>[2],
-): Promise<StartMessage> {
-  const [csv, checkpoint] = await Promise.all([
-    persist('dataset', () => datasets.get({ datasetId, ...dataset }), patience, isDamaged),
-    epoch === 0 ? null : persist('checkpoint', () => readLatestCheckpoint(db, hold.runId), patience),
-  ]);
-  const columns = datasetColumns.parse(dataset.columns);
-  const named = (type: 'numeric' | 'categorical') =>
-    columns.filter((column) => column.type === type).map(({ name }) => name);
-  return {
-    type: 'start',
-    spec,
-    backend,
-    threadsMax,
-    csv,
-    columns: { categorical: named('categorical'), numeric: named('numeric') },
-    checkpoint,
-    storedEpoch: epoch,
-  };
-}
-
-function isDamaged(error: unknown): error is DamagedDatasetError {
-  return error instanceof DamagedDatasetError;
-}
-
 function failedStart(error: unknown): End {
-  return isDamaged(error)
-    ? { type: 'failed', code: 'invalidData', detail: error.message, error: null }
-    : {
-        type: 'failed',
-        code: 'internalError',
-        detail: 'The training could not be started because of an error of the service.',
-        error,
-      };
+  return {
+    type: 'failed',
+    code: 'internalError',
+    detail: 'The training could not be started because of an error of the service.',
+    error,
+  };
 }

@@ -1,5 +1,5 @@
 // What the end of a training in its thread means for the run.
-import type { Database } from '../src/db/client.ts';
+import type { SqlDatabase } from '../src/db/sql.ts';
 import { type Hold, releaseRun, surrenderRun } from '../src/runs/lease-store.ts';
 import { finishRun, type Outcome } from '../src/runs/progress-store.ts';
 import type { RunFailure } from '../src/runs/status.ts';
@@ -18,7 +18,7 @@ export type End =
   | { readonly type: 'lost' };
 
 export interface Settlement extends Persistence {
-  readonly db: Database;
+  readonly db: SqlDatabase;
   readonly hold: Hold;
   readonly progress: Progress;
 }

@@ -2,7 +2,14 @@
 // and idle while there is a slot for it, so that a run never waits for modules to load.
 import { Worker } from 'node:worker_threads';
 import type { Log } from '../src/log.ts';
-import { control, controlBytes, type StartMessage, type ThreadMessage, threadMessage } from './protocol.ts';
+import {
+  type ChunkMessage,
+  control,
+  controlBytes,
+  type StartMessage,
+  type ThreadMessage,
+  threadMessage,
+} from './protocol.ts';
 
 export interface TrainingThread {
   /** The memory shared with the thread; see `control`. */
@@ -13,6 +20,8 @@ export interface TrainingThread {
     onMessage: (message: ThreadMessage) => void,
     onDeath: (death: { code: string | null; error: unknown }) => void,
   ): void;
+  /** Answers the thread's wish for more; the bytes' buffer is given away. */
+  sendChunk(message: ChunkMessage): void;
   /** Asks for a stop at the next chunk of steps. */
   stop(): void;
   /** Ends the thread wherever it is; `onDeath` is not called. */
@@ -135,6 +144,9 @@ function startThread(log: Log, options: ThreadOptions, onGone: () => void): Thre
       onDeath = mourn;
       Atomics.store(shared, control.committed, message.storedEpoch);
       worker.postMessage(message);
+    },
+    sendChunk: (message) => {
+      worker.postMessage(message, message.bytes === null ? [] : [message.bytes.buffer]);
     },
     stop: () => {
       Atomics.store(shared, control.stop, 1);

@@ -1,7 +1,7 @@
 // The entry of a training thread: engine only. It has no database, no queue and no network; it is started ahead
 // of need, so that the engine's modules are loaded when a run arrives.
 import { parentPort, workerData } from 'node:worker_threads';
-import { startMessage, type ThreadMessage } from './protocol.ts';
+import { type ChunkMessage, type ThreadMessage, workerMessage } from './protocol.ts';
 import { train } from './training.ts';
 
 const port = parentPort;
@@ -10,10 +10,24 @@ if (port === null) {
 }
 const shared = new Int32Array(workerData);
 
+const post = (message: ThreadMessage, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer);
+
+let deliver: (chunk: ChunkMessage) => void = () => undefined;
+const nextChunk = (): Promise<ChunkMessage> => {
+  post({ type: 'more' });
+  return new Promise((resolve) => {
+    deliver = resolve;
+  });
+};
+
 port.on('message', async (data: unknown) => {
-  const post = (message: ThreadMessage, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer);
   try {
-    await train(startMessage.parse(data), shared, post);
+    const message = workerMessage.parse(data);
+    if (message.type === 'chunk') {
+      deliver(message);
+    } else {
+      await train(message, shared, post, nextChunk);
+    }
   } catch (error) {
     post({
       type: 'failed',

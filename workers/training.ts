@@ -1,17 +1,27 @@
-// One training from the CSV's bytes to the model, inside a thread. It answers each finished epoch, heeds the
+// One training from its data to the model, inside a thread. It answers each finished epoch, heeds the
 // shared stop flag between chunks of steps, and waits when it is too far ahead of what is stored.
 import { createHash } from 'node:crypto';
-import { parseCsv } from '../src/datasets/csv.ts';
-import { checkSpec } from '../src/engine/check.ts';
-import { defaultLimits } from '../src/engine/limits.ts';
 import { createPlanCache } from '../src/engine/plan-cache.ts';
 import { type EngineSpec, engineSpec } from '../src/engine/spec.ts';
-import { summarize, type Table } from '../src/engine/table.ts';
-import { createTraining, type RunResults, type Training, UntrainableError } from '../src/engine/train.ts';
+import {
+  createTraining,
+  type PreparedTable,
+  type RunResults,
+  type Training,
+  type TrainingSetup,
+  UntrainableError,
+} from '../src/engine/train.ts';
 import { executorsOf } from './engine-backend.ts';
 import { createEpochGroups, type EpochGroup, type EpochGroups } from './epoch-groups.ts';
-import { control, epochsAheadMax, type StartMessage, type ThreadMessage } from './protocol.ts';
+import {
+  type ChunkMessage,
+  control,
+  epochsAheadMax,
+  type StartMessage,
+  type ThreadMessage,
+} from './protocol.ts';
 import { createTrainingCrew, type TrainingCrew } from './training-crew.ts';
+import { InvalidDataError, readData } from './training-data.ts';
 
 type Post = (message: ThreadMessage, transfer?: ArrayBuffer[]) => void;
 
@@ -24,22 +34,41 @@ const roomPollMs = 100;
 const plans = createPlanCache(16);
 
 /** Ends with exactly one of the messages `stopped`, `finished` and `failed`; an error of ours is thrown. */
-export async function train(start: StartMessage, shared: Int32Array, post: Post): Promise<void> {
+export async function train(
+  start: StartMessage,
+  shared: Int32Array,
+  post: Post,
+  nextChunk: () => Promise<ChunkMessage>,
+): Promise<void> {
   const spec = engineSpec.parse(start.spec);
-  const table = await readTable(start, post);
-  if (table === null) {
-    return;
+  try {
+    const shouldStop = () => Atomics.load(shared, control.stop) !== 0;
+    const table = await readData(start.data, spec, start.backend, { nextChunk, shouldStop, post });
+    if (table === null) {
+      post({ type: 'stopped', checkpoint: null });
+    } else {
+      trainOn(table, spec, start, shared, post);
+    }
+  } catch (error) {
+    if (error instanceof InvalidDataError) {
+      post(invalidData(error.message));
+    } else if (error instanceof UntrainableError) {
+      post(invalidData(`The spec no longer fits the dataset: ${error.message}`));
+    } else {
+      throw error;
+    }
   }
-  const [issue] = checkSpec(spec, { rowCount: table.rowCount, columns: summarize(table) }, defaultLimits);
-  if (issue !== undefined) {
-    post(invalidData(`The spec no longer fits the dataset: ${issue.detail} (${issue.pointer})`));
-    return;
-  }
+}
+
+function trainOn(
+  table: PreparedTable,
+  spec: EngineSpec,
+  start: StartMessage,
+  shared: Int32Array,
+  post: Post,
+): void {
   const crew = createTrainingCrew(spec.training.threads, start.backend, start.threadsMax);
   const training = openTraining(start, spec, table, crew, post);
-  if (training === null) {
-    return;
-  }
   try {
     post({ type: 'prepared', epoch: training.epoch });
     const groups = createEpochGroups(
@@ -59,47 +88,20 @@ export async function train(start: StartMessage, shared: Int32Array, post: Post)
   }
 }
 
-async function readTable({ csv, columns }: StartMessage, post: Post): Promise<Table | null> {
-  try {
-    // A copy of its own: text decoders refuse shared memory.
-    return await parseCsv(new Uint8Array(csv).slice(), columns);
-  } catch (error) {
-    post(
-      invalidData(`The dataset cannot be read: ${error instanceof Error ? error.message : String(error)}`),
-    );
-    return null;
-  }
-}
-
 /** From the checkpoint if it is whole; otherwise from the start, which gives the same numbers, only later. */
 function openTraining(
-  start: StartMessage,
+  { backend, checkpoint }: StartMessage,
   spec: EngineSpec,
-  table: Table,
+  table: PreparedTable,
   { crewFor }: TrainingCrew,
   post: Post,
-): Training | null {
-  const at = { spec, table, backend: executorsOf(start.backend), crewFor, plans };
-  const { checkpoint } = start;
-  try {
-    if (checkpoint !== null) {
-      const resumed = resume(at, checkpoint, post);
-      if (resumed !== null) {
-        return resumed;
-      }
-    }
-    return createTraining(at);
-  } catch (error) {
-    if (error instanceof UntrainableError) {
-      post(invalidData(`The spec no longer fits the dataset: ${error.message}`));
-      return null;
-    }
-    throw error;
-  }
+): Training {
+  const at = { spec, table, backend: executorsOf(backend), crewFor, plans };
+  return (checkpoint === null ? null : resume(at, checkpoint, post)) ?? createTraining(at);
 }
 
 function resume(
-  at: Parameters<typeof createTraining>[0],
+  at: TrainingSetup,
   { epoch, sha256: expected, bytes }: NonNullable<StartMessage['checkpoint']>,
   post: Post,
 ): Training | null {

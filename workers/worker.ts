@@ -4,17 +4,17 @@ import { randomUUID } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Config } from '../src/config.ts';
-import { createDatabase } from '../src/db/client.ts';
 import { type Listener, listen } from '../src/db/listen.ts';
+import { createSqlPool } from '../src/db/sql.ts';
 import type { Log } from '../src/log.ts';
 import { createTicketQueue } from '../src/queue/queue.ts';
 import { runControlChannel } from '../src/runs/events-store.ts';
 import { type ClaimedRun, claimNextRun, claimRun } from '../src/runs/lease-store.ts';
 import { startReconciler } from '../src/runs/reconciler.ts';
 import { issueTickets } from '../src/runs/tickets.ts';
-import { createDatasetCache } from './dataset-cache.ts';
 import { chooseBackend } from './engine-backend.ts';
 import { type RunTask, startRun } from './run.ts';
+import { createDataCaches } from './run-data.ts';
 import { createThreadPool } from './slots.ts';
 
 export interface TrainingWorker {
@@ -22,7 +22,6 @@ export interface TrainingWorker {
   drain(): Promise<void>;
 }
 
-const cacheBytesMax = 256 * 1024 ** 2;
 const retryMs = 1_000;
 const stallSeconds = 20;
 /** Runs in memory for each slot: one is trained while the last one's end is being stored. */
@@ -34,9 +33,9 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
   const threadsMax = availableParallelism();
   const threads = createThreadPool(workerSlots, log, { cores: threadsMax });
   // One connection for each run's commits and lease, some for the claims; Postgres allows 100 in all.
-  const db = createDatabase(databaseUrl, { poolMax: Math.min(4 + workerSlots * 2, 20) });
+  const db = createSqlPool(databaseUrl, { poolMax: Math.min(4 + workerSlots * 2, 20) });
   const queue = createTicketQueue({ redisUrl, databaseUrl, prefix: config.queuePrefix, log });
-  const datasets = createDatasetCache(db, cacheBytesMax);
+  const caches = createDataCaches();
   const claimant = { workerId: `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`, leaseSeconds };
   const stopping = new AbortController();
   const tasks = new Map<string, RunTask>();
@@ -72,7 +71,7 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
     const { runId, fence } = claimed.hold;
     log.info({ run: runId, fence, fromEpoch: claimed.epoch }, 'training starts');
     const task = startRun(
-      { db, datasets, threads, backend, threadsMax, leaseSeconds, stallSeconds, log },
+      { db, caches, threads, backend, threadsMax, leaseSeconds, stallSeconds, log },
       claimed,
     );
     tasks.set(runId, task);
@@ -143,7 +142,7 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
       // A claim that was under way when the stop came has started its task by now, and drained it.
       await Promise.all([...tasks.values()].map((task) => task.ended));
       await Promise.all([listener.close(), queue.close(), threads.close()]);
-      await db.$disconnect();
+      await db.close();
     },
   };
 }

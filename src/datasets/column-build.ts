@@ -1,5 +1,6 @@
-// Reads a CSV whose columns' types are known into the engine's table, in one pass.
-import type { Column, Table } from '../engine/table.ts';
+// Reads a CSV whose columns' types are known into the engine's table, in one pass. Columns lie in shared memory,
+// so that threads can use one table, each in the narrowest array that holds its very numbers.
+import type { Column, NumericValues, Table } from '../engine/table.ts';
 import { cellProblem, cellText } from './columns.ts';
 import { CsvFlaw } from './csv-flaw.ts';
 import type { CsvSink } from './csv-reader.ts';
@@ -8,7 +9,9 @@ import { parseDecimal } from './decimal.ts';
 interface NumericBuild {
   readonly name: string;
   readonly codes: null;
-  values: Float64Array;
+  /** Index into `widths`. */
+  width: number;
+  values: NumericValues;
   rows: number;
 }
 
@@ -26,29 +29,45 @@ export interface ColumnBuild extends CsvSink {
 
 const rowsAtFirst = 1024;
 
-export function createColumnBuild(isCategorical: (name: string) => boolean): ColumnBuild {
+const codesOf = (length: number) => new Int32Array(new SharedArrayBuffer(length * 4));
+
+/** From the narrowest; the last holds every number. */
+const widths: readonly ((length: number) => NumericValues)[] = [
+  (length) => new Uint8Array(new SharedArrayBuffer(length)),
+  (length) => new Float32Array(new SharedArrayBuffer(length * 4)),
+  (length) => new Float64Array(new SharedArrayBuffer(length * 8)),
+];
+
+/** `rowCount`, where it is known, spares every column from growing. */
+export function createColumnBuild(
+  isCategorical: (name: string) => boolean,
+  rowCount: number | null = null,
+): ColumnBuild {
   let builds: (NumericBuild | CategoricalBuild)[] = [];
+  const capacity = rowCount ?? rowsAtFirst;
   return {
     header(names) {
       builds = names.map((name) =>
         isCategorical(name)
-          ? { name, codes: new Map(), values: new Int32Array(rowsAtFirst), rows: 0 }
-          : { name, codes: null, values: new Float64Array(rowsAtFirst), rows: 0 },
+          ? { name, codes: new Map(), values: codesOf(capacity), rows: 0 }
+          : { name, codes: null, width: 0, values: new Uint8Array(), rows: 0 },
       );
     },
     cell(column, bytes, start, end, line) {
       const build = builds[column];
       if (build === undefined) return;
       if (build.codes === null) {
-        if (build.rows === build.values.length) build.values = grown(build.values, Float64Array);
         const value = parseDecimal(bytes, start, end);
         if (Number.isNaN(value)) {
           const problem = cellProblem(cellText(bytes, start, end), 'numeric') ?? 'not a number';
           throw new CsvFlaw(problem, { line, column: build.name });
         }
+        if (build.rows === build.values.length || !fits(value, build.width)) widen(build, value, capacity);
         build.values[build.rows++] = value;
       } else {
-        if (build.rows === build.values.length) build.values = grown(build.values, Int32Array);
+        if (build.rows === build.values.length) {
+          build.values = moved(build.values, codesOf(grownLength(build.rows, capacity)));
+        }
         const text = cellText(bytes, start, end);
         const problem = cellProblem(text, 'categorical');
         if (problem !== null) throw new CsvFlaw(problem, { line, column: build.name });
@@ -57,22 +76,48 @@ export function createColumnBuild(isCategorical: (name: string) => boolean): Col
         build.values[build.rows++] = code;
       }
     },
-    finish: (rowCount) => ({ rowCount, columns: builds.map(toColumn) }),
+    finish: (rows) => ({ rowCount: rows, columns: builds.map(toColumn) }),
   };
 }
 
-function grown<T extends Float64Array | Int32Array>(values: T, Kind: new (length: number) => T): T {
-  const larger = new Kind(values.length * 2);
-  larger.set(values);
-  return larger;
+/** Whether the very number, its sign included, can be kept in that width. */
+function fits(value: number, width: number): boolean {
+  if (width === 0) return (value & 0xff) === value && !Object.is(value, -0);
+  return width === 2 || Math.fround(value) === value;
+}
+
+/** Makes room for the value: more of it, or wider. */
+function widen(build: NumericBuild, value: number, capacity: number): void {
+  while (!fits(value, build.width)) build.width++;
+  const length = build.rows < build.values.length ? build.values.length : grownLength(build.rows, capacity);
+  build.values = moved(build.values, numbersOf(build.width, length));
+}
+
+const grownLength = (rows: number, capacity: number): number => (rows === 0 ? capacity : rows * 2);
+
+function numbersOf(width: number, length: number): NumericValues {
+  const make = widths[width];
+  if (make === undefined) throw new Error(`no numbers of width ${width}`);
+  return make(length);
+}
+
+/** Fills `next`, as far as it goes. */
+function moved<T extends NumericValues | Int32Array>(values: NumericValues | Int32Array, next: T): T {
+  next.set(values.subarray(0, next.length));
+  return next;
 }
 
 function toColumn(build: NumericBuild | CategoricalBuild): Column {
   const { name, rows } = build;
-  if (build.codes === null) return { name, type: 'numeric', values: build.values.slice(0, rows) };
+  if (build.codes === null) {
+    const { values, width } = build;
+    const exact = values.length === rows ? values : moved(values, numbersOf(width, rows));
+    return { name, type: 'numeric', values: exact };
+  }
   const categories = [...build.codes.keys()].sort((a, b) => (a < b ? -1 : 1));
   const sortedCode = new Int32Array(categories.length);
   for (const [code, text] of categories.entries()) sortedCode[build.codes.get(text) ?? 0] = code;
-  const codes = build.values.slice(0, rows).map((code) => sortedCode[code] ?? 0);
+  const codes = moved(build.values, codesOf(rows));
+  for (let row = 0; row < rows; row++) codes[row] = sortedCode[codes[row] ?? 0] ?? 0;
   return { name, type: 'categorical', categories, codes };
 }

@@ -26,7 +26,7 @@ export async function readCsv(source: Source, sink: CsvSink, limits: ReaderLimit
   const reader = createRecordReader(sink, limits);
   let rest: Buffer = Buffer.alloc(0);
   for await (const piece of piecesOf(source)) {
-    const buffer = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
+    const buffer = rest.length === 0 ? piece : continued(reader, rest, piece);
     rest = buffer.subarray(reader.take(buffer, buffer.lastIndexOf(lineFeed) + 1));
     if (rest.length > limits.lineBytesMax) throw lineTooLong(reader.line + 1, limits);
   }
@@ -34,6 +34,16 @@ export async function readCsv(source: Source, sink: CsvSink, limits: ReaderLimit
     throw new CsvFlaw('a quote is opened and never closed', { line: reader.line + 1 });
   }
   return reader.finish();
+}
+
+/** What is left of the piece once the line that began before it is taken: that line is copied, not the piece. */
+function continued(reader: RecordReader, rest: Buffer, piece: Buffer): Buffer {
+  const lineEnd = piece.indexOf(lineFeed) + 1;
+  if (lineEnd === 0) return Buffer.concat([rest, piece]);
+  const line = Buffer.concat([rest, piece.subarray(0, lineEnd)]);
+  const taken = reader.take(line, line.length);
+  const after = piece.subarray(lineEnd);
+  return taken === line.length ? after : Buffer.concat([line.subarray(taken), after]);
 }
 
 async function* piecesOf(source: Source): AsyncGenerator<Buffer, undefined> {
@@ -50,6 +60,8 @@ async function* piecesOf(source: Source): AsyncGenerator<Buffer, undefined> {
 }
 
 const pieceBytes = 256 * 1024;
+
+type RecordReader = ReturnType<typeof createRecordReader>;
 
 function createRecordReader(sink: CsvSink, limits: ReaderLimits) {
   const cells = createCells();

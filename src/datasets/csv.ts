@@ -26,9 +26,22 @@ export async function parseCsv(
     const named = (type: string) => columns.filter((column) => column.type === type).map(({ name }) => name);
     types = { categorical: named('categorical'), numeric: named('numeric') };
   }
-  const categorical = new Set(types.categorical);
-  const build = createColumnBuild((name) => categorical.has(name));
-  return build.finish(await readCsv([bytes], build, limits));
+  return buildTable([bytes], types.categorical, limits);
+}
+
+/**
+ * The table of a file in one pass: the named columns are categorical, all others numbers. `rowCount` is of the file,
+ * where it is known. Throws CsvFlaw.
+ */
+export async function buildTable(
+  source: Source,
+  categorical: readonly string[],
+  limits: CsvLimits,
+  rowCount: number | null = null,
+): Promise<Table> {
+  const names = new Set(categorical);
+  const build = createColumnBuild((name) => names.has(name), rowCount);
+  return build.finish(await readCsv(source, build, limits));
 }
 
 /** Types and summaries of the columns. `open` gives the file from its start; it may be asked twice. */

@@ -46,15 +46,19 @@ export const widthOf = (feature: FeatureEncoding): number =>
  * Writes one value's encoding at `offset`. A numeric feature takes the number, a categorical one the code
  * (−1: unknown).
  */
-export function encodeValue(
-  feature: FeatureEncoding,
-  value: number,
-  out: Float32Array,
-  offset: number,
-): void {
-  if (feature.type === 'numeric')
-    out[offset] = numericPreprocessors.get(feature.kind).apply(value, feature.fitted);
-  else categoricalPreprocessors.get(feature.kind).encode(value, out, offset, feature.categories.length);
+export type EncodeValue = (value: number, out: Float32Array, offset: number) => void;
+
+export function encoderOf(feature: FeatureEncoding): EncodeValue {
+  if (feature.type === 'numeric') {
+    const { apply } = numericPreprocessors.get(feature.kind);
+    const { fitted } = feature;
+    return (value, out, offset) => {
+      out[offset] = apply(value, fitted);
+    };
+  }
+  const { encode } = categoricalPreprocessors.get(feature.kind);
+  const categories = feature.categories.length;
+  return (code, out, offset) => encode(code, out, offset, categories);
 }
 
 /** More issues than this are not listed. */
@@ -72,6 +76,7 @@ export function encodeRows(
   const { featureCount } = preprocessing;
   const columns = preprocessing.features.map((feature) => ({
     feature,
+    encode: encoderOf(feature),
     codes: new Map(feature.type === 'categorical' ? feature.categories.map((c, code) => [c, code]) : []),
   }));
   const names = preprocessing.features.map(({ name }) => name);
@@ -85,11 +90,11 @@ export function encodeRows(
       issues.push({ pointer: pointerTo(['rows', i, name]), detail });
     }
     let offset = i * featureCount;
-    for (const { feature, codes } of columns) {
+    for (const { feature, encode, codes } of columns) {
       const given = Object.hasOwn(row, feature.name) ? row[feature.name] : undefined;
       const read =
         feature.type === 'numeric' ? readNumber(given) : readCode(given, feature.categories, codes);
-      if (typeof read === 'number') encodeValue(feature, read, features, offset);
+      if (typeof read === 'number') encode(read, features, offset);
       else issues.push({ pointer: pointerTo(['rows', i, feature.name]), detail: read.problem });
       offset += widthOf(feature);
     }

@@ -5,8 +5,11 @@
 export interface NumericColumn {
   readonly name: string;
   readonly type: 'numeric';
-  readonly values: Float64Array;
+  readonly values: NumericValues;
 }
+
+/** The very numbers, in the narrowest of these arrays that holds them all: a column of bytes takes a byte a row. */
+export type NumericValues = Float64Array | Float32Array | Uint8Array;
 
 export interface CategoricalColumn {
   readonly name: string;
@@ -53,7 +56,7 @@ export function summarize(table: Table): ColumnSummary[] {
 }
 
 /** The distinct values in numeric order, or null where they are not whole numbers or more than `CLASSES_MAX`. */
-export function integerClasses(values: Float64Array): Float64Array | null {
+export function integerClasses(values: NumericValues): Float64Array | null {
   const distinct = new Set<number>();
   for (const value of values) {
     if (!Number.isInteger(value)) return null;

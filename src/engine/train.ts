@@ -13,12 +13,12 @@ import { watchOf } from './monitor.ts';
 import { writeState, writeValues } from './parameters.ts';
 import { createPlan } from './plan.ts';
 import type { PlanCache } from './plan-cache.ts';
-import { prepareData } from './prepare.ts';
+import { type PreparedData, prepareData } from './prepare.ts';
 import { resolveTask } from './resolve.ts';
 import { computeResults, type RunResults } from './results.ts';
 import type { EngineSpec } from './spec.ts';
 import { stepCount, stepsMaxOf } from './steps.ts';
-import { summarize, type Table } from './table.ts';
+import { type ColumnSummary, summarize, type Table } from './table.ts';
 
 export type { StopReason } from './checkpoint.ts';
 export type { ConfusionMatrix, RunResults } from './results.ts';
@@ -69,20 +69,28 @@ export class UntrainableError extends Error {
   }
 }
 
-/**
- * Prepares the data, builds the network and takes up the checkpoint's state if one is given.
- * Throws UntrainableError where the table does not fit the spec, and an Error on a checkpoint of another spec.
- */
-export function createTraining(at: {
+export interface TrainingSetup {
   readonly spec: EngineSpec;
-  readonly table: Table;
+  readonly table: Table | PreparedTable;
   readonly backend: CreateExecutor;
   /** Who helps the executor of the plan; nobody, unless told. */
   readonly crewFor?: (plan: Plan) => Crew | undefined;
   /** Where plans are looked for and kept; without it each training makes its own. */
   readonly plans?: PlanCache;
   readonly checkpoint?: Uint8Array;
-}): Training {
+}
+
+/** What was prepared from a table for this very spec, with what is said of the table's columns. */
+export interface PreparedTable {
+  readonly columns: readonly ColumnSummary[];
+  readonly prepared: PreparedData;
+}
+
+/**
+ * Prepares the data, builds the network and takes up the checkpoint's state if one is given.
+ * Throws UntrainableError where the table does not fit the spec, and an Error on a checkpoint of another spec.
+ */
+export function createTraining(at: TrainingSetup): Training {
   const setting = settingOf(at);
   const { spec, data, plan, executor, stepsPerEpoch } = setting;
   let state = at.checkpoint === undefined ? freshState(setting) : decodeCheckpoint(plan, spec, at.checkpoint);
@@ -128,11 +136,12 @@ export function createTraining(at: {
   };
 }
 
-function settingOf(at: Parameters<typeof createTraining>[0]): EpochSetting {
-  const resolved = resolveTask(at.spec, summarize(at.table));
+function settingOf(at: TrainingSetup): EpochSetting {
+  const { table } = at;
+  const resolved = resolveTask(at.spec, 'prepared' in table ? table.columns : summarize(table));
   if ('issues' in resolved) throw new UntrainableError(resolved.issues);
   const { spec } = resolved;
-  const data = prepareData(resolved, at.table);
+  const data = 'prepared' in table ? table.prepared : prepareData(resolved, table);
   const { training, validation } = data.parts;
   const { batchSize, lastBatch } = spec.training;
   const stepsPerEpoch = stepCount(training.length, batchSize, lastBatch === 'drop');

@@ -1,7 +1,7 @@
 // How a run's row changes its state and how that is told. The caller holds the row's lock and has asked the
 // table in status.ts.
-import type { DatabaseTransaction } from '../db/client.ts';
 import { Prisma } from '../db/generated/client.ts';
+import type { SqlTransaction } from '../db/sql.ts';
 import { appendEvents, type NewEvent } from './events-store.ts';
 import type { RunFailure, RunStatus, StopReason, TerminalStatus } from './status.ts';
 
@@ -15,7 +15,7 @@ export interface Ending {
 }
 
 /** Writes a terminal state, lets go of the lease, and appends `status` and `done`. */
-export async function endRun(tx: DatabaseTransaction, runId: string, ending: Ending): Promise<void> {
+export async function endRun(tx: SqlTransaction, runId: string, ending: Ending): Promise<void> {
   await tx.$executeRaw`UPDATE "Run" SET ${endingColumns(ending)} WHERE "id" = ${runId}::uuid`;
   await appendEvents(tx, runId, endingEvents(ending));
 }
@@ -43,7 +43,7 @@ export function endingEvents(ending: Ending): NewEvent[] {
 
 /** Writes a state without a holder (`queued`, `paused`); the next ticket is due at once. */
 export async function parkRun(
-  tx: DatabaseTransaction,
+  tx: SqlTransaction,
   runId: string,
   status: RunStatus,
   { restarts }: { restarts: number },

@@ -1,6 +1,6 @@
 // A run's events, in a sequence from 1 without gaps: the counter lies in the run's row, so its lock orders the
 // writers, and a transaction that fails takes its numbers back.
-import type { DatabaseTransaction } from '../db/client.ts';
+import type { SqlTransaction } from '../db/sql.ts';
 
 /** NOTIFY channels; the payload is a run's id. */
 export const runEventsChannel = 'trainyard_run_events';
@@ -13,7 +13,7 @@ export interface NewEvent {
 
 /** Call it in the transaction that does what the events tell. Listeners hear of them when that commits. */
 export async function appendEvents(
-  tx: DatabaseTransaction,
+  tx: SqlTransaction,
   runId: string,
   events: readonly NewEvent[],
 ): Promise<void> {
@@ -36,6 +36,6 @@ export async function appendEvents(
 }
 
 /** Sent when the transaction commits. */
-export async function notify(tx: DatabaseTransaction, channel: string, runId: string): Promise<void> {
+export async function notify(tx: SqlTransaction, channel: string, runId: string): Promise<void> {
   await tx.$executeRaw`SELECT pg_notify(${channel}, ${runId})`;
 }

@@ -1,7 +1,7 @@
 // Who may train a run. A claim raises the run's fence and sets a lease by the database's clock; every later
 // write of the worker names that fence and finds no row once somebody else may have the run.
-import type { Database, DatabaseTransaction } from '../db/client.ts';
 import { Prisma } from '../db/generated/client.ts';
+import type { SqlDatabase, SqlTransaction } from '../db/sql.ts';
 import { type Ending, endRun, parkRun } from './ending-store.ts';
 import { runEventsChannel } from './events-store.ts';
 import { type HeldStatus, isTerminal, type RunAction, transition } from './status.ts';
@@ -27,6 +27,7 @@ export interface ClaimedRun {
   readonly dataset: {
     readonly contentSha256: string;
     readonly byteLength: number;
+    readonly rowCount: number;
     readonly columns: unknown;
   };
 }
@@ -35,19 +36,23 @@ export interface ClaimedRun {
 export const restartsMax = 5;
 
 /** Takes a queued run. Null when it is not queued any more: the ticket was late or a copy. */
-export async function claimRun(db: Database, runId: string, claimant: Claimant): Promise<ClaimedRun | null> {
+export async function claimRun(
+  db: SqlDatabase,
+  runId: string,
+  claimant: Claimant,
+): Promise<ClaimedRun | null> {
   return claim(db, Prisma.sql`${runId}::uuid`, claimant);
 }
 
 /** Claims the run that waits longest, ticket or not: training goes on while the queue is away. */
-export async function claimNextRun(db: Database, claimant: Claimant): Promise<ClaimedRun | null> {
+export async function claimNextRun(db: SqlDatabase, claimant: Claimant): Promise<ClaimedRun | null> {
   const next = Prisma.sql`(
     SELECT "id" FROM "Run" WHERE "status" = 'queued' ORDER BY "createdAt" LIMIT 1 FOR UPDATE SKIP LOCKED)`;
   return claim(db, next, claimant);
 }
 
 async function claim(
-  db: Database,
+  db: SqlDatabase,
   which: Prisma.Sql,
   { workerId, leaseSeconds }: Claimant,
 ): Promise<ClaimedRun | null> {
@@ -66,15 +71,15 @@ async function claim(
       SELECT "id", "eventSequence", 'status', ${JSON.stringify({ status })}::jsonb FROM run
     )
     SELECT run."id" AS "runId", run."fence", run."spec", run."epoch", run."epochsPlanned", run."datasetId",
-      dataset."contentSha256", dataset."byteLength", dataset."columns",
+      dataset."contentSha256", dataset."byteLength", dataset."rowCount", dataset."columns",
       pg_notify(${runEventsChannel}, run."id"::text)::text
     FROM run JOIN "Dataset" AS dataset ON dataset."id" = run."datasetId"`;
   const row = rows[0];
   if (row === undefined) {
     return null;
   }
-  const { runId, fence, contentSha256, byteLength, columns, ...run } = row;
-  const dataset = { contentSha256, byteLength: Number(byteLength), columns };
+  const { runId, fence, contentSha256, byteLength, rowCount, columns, ...run } = row;
+  const dataset = { contentSha256, byteLength: Number(byteLength), rowCount, columns };
   return { ...run, hold: { runId, fence }, dataset };
 }
 
@@ -85,12 +90,13 @@ interface ClaimRow extends Hold {
   readonly datasetId: string;
   readonly contentSha256: string;
   readonly byteLength: bigint;
+  readonly rowCount: number;
   readonly columns: unknown;
 }
 
 /** Extends the lease and says what is wanted of the run now. `lost`: drop it at once. */
 export async function renewLease(
-  db: Database,
+  db: SqlDatabase,
   hold: Hold,
   leaseSeconds: number,
 ): Promise<HeldStatus | 'lost'> {
@@ -103,13 +109,13 @@ export async function renewLease(
 }
 
 /** The run as it is now, without its lock; null to a stale hold. */
-export async function readHeld(db: Database, hold: Hold): Promise<HeldRun | null> {
+export async function readHeld(db: SqlDatabase, hold: Hold): Promise<HeldRun | null> {
   const rows = await db.$queryRaw<HeldRun[]>`${heldBy(hold)}`;
   return rows[0] ?? null;
 }
 
 /** Stopped on purpose: queued again, paused or cancelled, as was wanted. Not a crash. False: not held. */
-export async function releaseRun(db: Database, hold: Hold): Promise<boolean> {
+export async function releaseRun(db: SqlDatabase, hold: Hold): Promise<boolean> {
   return transact(db, async (tx) => {
     const held = await lockHeld(tx, hold);
     if (held !== null) {
@@ -120,7 +126,7 @@ export async function releaseRun(db: Database, hold: Hold): Promise<boolean> {
 }
 
 /** The training died under a living worker: the same as a lease that ran out. False: not held. */
-export async function surrenderRun(db: Database, hold: Hold): Promise<boolean> {
+export async function surrenderRun(db: SqlDatabase, hold: Hold): Promise<boolean> {
   return transact(db, async (tx) => {
     const held = await lockHeld(tx, hold);
     if (held !== null) {
@@ -131,7 +137,7 @@ export async function surrenderRun(db: Database, hold: Hold): Promise<boolean> {
 }
 
 /** Takes runs back from workers whose lease ran out, and answers with their ids. */
-export async function requeueExpired(db: Database): Promise<string[]> {
+export async function requeueExpired(db: SqlDatabase): Promise<string[]> {
   return transact(db, async (tx) => {
     const expired = await tx.$queryRaw<HeldRun[]>`
       SELECT "id", "status", "epoch", "epochsPlanned", "restarts" FROM "Run"
@@ -154,7 +160,7 @@ export interface HeldRun {
 }
 
 /** The fence check: locks the run's row for this transaction, or answers null to a stale hold. */
-export async function lockHeld(tx: DatabaseTransaction, hold: Hold): Promise<HeldRun | null> {
+export async function lockHeld(tx: SqlTransaction, hold: Hold): Promise<HeldRun | null> {
   const rows = await tx.$queryRaw<HeldRun[]>`${heldBy(hold)} FOR UPDATE`;
   return rows[0] ?? null;
 }
@@ -167,11 +173,11 @@ function heldBy({ runId, fence }: Hold): Prisma.Sql {
 }
 
 /** Checkpoints of some hundred megabytes travel inside these transactions. */
-export function transact<T>(db: Database, work: (tx: DatabaseTransaction) => Promise<T>): Promise<T> {
+export function transact<T>(db: SqlDatabase, work: (tx: SqlTransaction) => Promise<T>): Promise<T> {
   return db.$transaction(work, { maxWait: 5_000, timeout: 60_000 });
 }
 
-async function letGo(tx: DatabaseTransaction, run: HeldRun, action: RunAction): Promise<void> {
+async function letGo(tx: SqlTransaction, run: HeldRun, action: RunAction): Promise<void> {
   const next = transition(run.status, action);
   if (next === null) {
     throw new Error(`a ${run.status} run cannot ${action}`);

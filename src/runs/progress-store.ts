@@ -1,7 +1,7 @@
 // What a worker writes about the run it holds: epochs with their events and checkpoint, and the end. Each is one
 // statement, hence one transaction, that checks the fence first, and may be repeated when its answer was lost.
-import type { Database } from '../db/client.ts';
 import { Prisma } from '../db/generated/client.ts';
+import type { SqlDatabase } from '../db/sql.ts';
 import { type Ending, endingColumns, endingEvents } from './ending-store.ts';
 import { appendEvents, runEventsChannel } from './events-store.ts';
 import { type Hold, lockHeld, readHeld, transact } from './lease-store.ts';
@@ -43,7 +43,7 @@ export interface EpochGroup {
  * what is stored and what is given.
  */
 export async function commitEpochs(
-  db: Database,
+  db: SqlDatabase,
   hold: Hold,
   { epochs, checkpoint }: EpochGroup,
 ): Promise<HeldStatus | 'lost'> {
@@ -70,7 +70,7 @@ const nothing: EpochGroup = { epochs: [], checkpoint: null };
  * written. Throws like `commitEpochs`.
  */
 export async function finishRun(
-  db: Database,
+  db: SqlDatabase,
   hold: Hold,
   outcome: Outcome,
   { epochs, checkpoint }: EpochGroup = nothing,
@@ -106,7 +106,7 @@ function endingOf(
 }
 
 /** Appends a `log` event a client may read. False: the hold is stale. */
-export async function appendLog(db: Database, hold: Hold, message: string): Promise<boolean> {
+export async function appendLog(db: SqlDatabase, hold: Hold, message: string): Promise<boolean> {
   return transact(db, async (tx) => {
     const run = await lockHeld(tx, hold);
     if (run !== null) {
@@ -117,11 +117,11 @@ export async function appendLog(db: Database, hold: Hold, message: string): Prom
 }
 
 /** The state to go on from, as stored; its hash is for the reader to check. */
-export async function readLatestCheckpoint(db: Database, runId: string): Promise<CheckpointBytes | null> {
-  return db.checkpoint.findUnique({
-    where: { runId_role: { runId, role: 'latest' } },
-    select: { epoch: true, sha256: true, bytes: true },
-  });
+export async function readLatestCheckpoint(db: SqlDatabase, runId: string): Promise<CheckpointBytes | null> {
+  const [row] = await db.$queryRaw<CheckpointBytes[]>`
+    SELECT "epoch", "sha256", "bytes" FROM "Checkpoint"
+    WHERE "runId" = ${runId}::uuid AND "role" = 'latest'`;
+  return row ?? null;
 }
 
 type StoredCheckpoint = CheckpointBytes & { readonly role: 'latest' | 'best' };
@@ -138,7 +138,7 @@ interface HeldWrite {
  * are missing, and nothing was written.
  */
 async function writeHeld(
-  db: Database,
+  db: SqlDatabase,
   hold: Hold,
   statuses: readonly HeldStatus[],
   { epochs, checkpoints, ending }: HeldWrite,
@@ -208,7 +208,7 @@ function upsert(checkpoints: readonly StoredCheckpoint[]): Prisma.Sql {
 
 /** Why nothing was written: the state the run is in instead, or `lost`. Throws where epochs are missing. */
 async function explainRefusal(
-  db: Database,
+  db: SqlDatabase,
   hold: Hold,
   epochs: readonly FinishedEpoch[],
 ): Promise<HeldStatus | 'lost'> {

@@ -1,6 +1,6 @@
 // What the reconciler reads and mends. Every statement is right on its own, at any time and any number of times:
 // the reconciler's lock only saves work.
-import type { Database } from '../db/client.ts';
+import type { SqlDatabase } from '../db/sql.ts';
 import type { Ticket } from '../queue/queue.ts';
 
 /**
@@ -8,7 +8,7 @@ import type { Ticket } from '../queue/queue.ts';
  * at: the ones behind cannot start before these, so a long queue costs no more than a short one.
  */
 export async function findUnticketed(
-  db: Database,
+  db: SqlDatabase,
   { staleSeconds, limit }: { staleSeconds: number; limit: number },
 ): Promise<Ticket[]> {
   return db.$queryRaw<Ticket[]>`
@@ -19,12 +19,12 @@ export async function findUnticketed(
     WHERE "ticketedAt" IS NULL OR "ticketedAt" < now() - make_interval(secs => ${staleSeconds}::float8)`;
 }
 
-export async function markTicketed(db: Database, runIds: readonly string[]): Promise<void> {
+export async function markTicketed(db: SqlDatabase, runIds: readonly string[]): Promise<void> {
   await db.$executeRaw`
     UPDATE "Run" SET "ticketedAt" = now() WHERE "id" = ANY(${runIds}::uuid[]) AND "status" = 'queued'`;
 }
 
 /** A replay is promised for 24 hours. Answers with how many were deleted. */
-export async function deleteOldIdempotencyKeys(db: Database): Promise<number> {
+export async function deleteOldIdempotencyKeys(db: SqlDatabase): Promise<number> {
   return db.$executeRaw`DELETE FROM "IdempotencyKey" WHERE "createdAt" < now() - interval '24 hours'`;
 }

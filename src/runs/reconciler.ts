@@ -2,7 +2,7 @@
 // whose ticket was lost, idempotency keys past their day.
 
 import { tryAdvisoryLock } from '../db/advisory-lock.ts';
-import type { Database } from '../db/client.ts';
+import type { SqlDatabase } from '../db/sql.ts';
 import type { Log } from '../log.ts';
 import type { TicketQueue } from '../queue/queue.ts';
 import { requeueExpired } from './lease-store.ts';
@@ -10,7 +10,7 @@ import { deleteOldIdempotencyKeys, findUnticketed } from './reconcile-store.ts';
 import { issueTickets } from './tickets.ts';
 
 export interface ReconcilerDeps {
-  readonly db: Database;
+  readonly db: SqlDatabase;
   /** For the lock's own connection. */
   readonly databaseUrl: string;
   readonly queue: TicketQueue;

@@ -1,11 +1,11 @@
 // Rings the doorbell for runs that were just queued. It may fail: the reconciler rings again.
-import type { Database } from '../db/client.ts';
+import type { SqlDatabase } from '../db/sql.ts';
 import type { Log } from '../log.ts';
 import type { Ticket, TicketQueue } from '../queue/queue.ts';
 import { markTicketed } from './reconcile-store.ts';
 
 interface TicketDeps {
-  readonly db: Database;
+  readonly db: SqlDatabase;
   readonly queue: TicketQueue;
   readonly log: Log;
 }

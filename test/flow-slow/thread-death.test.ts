@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createLog } from '../../src/log.ts';
 import { claimRun } from '../../src/runs/lease-store.ts';
-import { createDatasetCache } from '../../workers/dataset-cache.ts';
 import { startRun } from '../../workers/run.ts';
+import { createDataCaches } from '../../workers/run-data.ts';
 import { createThreadPool, type ThreadPool } from '../../workers/slots.ts';
 import { insertRun, type RunDatabase, runDatabase } from '../flow/support/lifecycle.ts';
 
@@ -29,8 +29,15 @@ async function train(end: string) {
   if (claimed === null) {
     throw new Error('the run was not queued');
   }
-  const datasets = createDatasetCache(at.db, 1 << 20);
-  const deps = { db: at.db, datasets, threads, threadsMax: 1, leaseSeconds: 3, stallSeconds: 2, log };
+  const deps = {
+    db: at.sql,
+    caches: createDataCaches(),
+    threads,
+    threadsMax: 1,
+    leaseSeconds: 3,
+    stallSeconds: 2,
+    log,
+  };
   const { waits } = await startRun({ ...deps, backend: 'interpreter' }, claimed).ended;
   return { waits, run: await at.db.run.findUniqueOrThrow({ where: { id: runId } }) };
 }

@@ -23,7 +23,7 @@ afterAll(() => at.drop());
 const worker = { workerId: 'worker', leaseSeconds: 15 };
 
 async function claimed(runId: string): Promise<ClaimedRun> {
-  const run = await claimRun(at.db, runId, worker);
+  const run = await claimRun(at.sql, runId, worker);
   if (run === null) {
     throw new Error('the run was not queued');
   }
@@ -52,7 +52,7 @@ async function expectGaplessEvents(runId: string): Promise<void> {
 describe('a claim', () => {
   it('is given to one of ten workers', async () => {
     const runId = await insertRun(at);
-    const claims = await Promise.all(Array.from({ length: 10 }, () => claimRun(at.db, runId, worker)));
+    const claims = await Promise.all(Array.from({ length: 10 }, () => claimRun(at.sql, runId, worker)));
     expect(claims.filter((claim) => claim !== null)).toHaveLength(1);
     expect(await readRun(runId)).toMatchObject({ status: 'running', fence: 1, restarts: 1 });
     await expectGaplessEvents(runId);
@@ -61,13 +61,13 @@ describe('a claim', () => {
   it('without a ticket takes the oldest queued run', async () => {
     const younger = await insertRun(at, { createdAt: new Date('2001-01-02') });
     const older = await insertRun(at, { createdAt: new Date('2001-01-01') });
-    expect((await claimNextRun(at.db, worker))?.hold.runId).toBe(older);
-    expect((await claimNextRun(at.db, worker))?.hold.runId).toBe(younger);
+    expect((await claimNextRun(at.sql, worker))?.hold.runId).toBe(older);
+    expect((await claimNextRun(at.sql, worker))?.hold.runId).toBe(younger);
   });
 
   it('sets the lease by the clock of the database', async () => {
     const { hold } = await claimed(await insertRun(at));
-    expect(await renewLease(at.db, hold, 3600)).toBe('running');
+    expect(await renewLease(at.sql, hold, 3600)).toBe('running');
     const rows = await at.db.$queryRaw<{ seconds: number }[]>`
       SELECT extract(epoch FROM "leaseExpiresAt" - now())::float8 AS seconds
       FROM "Run" WHERE "id" = ${hold.runId}::uuid`;
@@ -81,7 +81,7 @@ describe('a commit', () => {
     const runId = await insertRun(at);
     const { hold } = await claimed(runId);
     const checkpoint = { epoch: 2, sha256: 'abc', bytes: new Uint8Array([1, 2, 3]) };
-    const wanted = await commitEpochs(at.db, hold, {
+    const wanted = await commitEpochs(at.sql, hold, {
       epochs: [epoch(1), epoch(2, { loss: Number.NaN, accuracy: 0.5 })],
       checkpoint,
     });
@@ -106,9 +106,9 @@ describe('a commit', () => {
   it('passes over what is stored, so that a lost answer may be asked for again', async () => {
     const runId = await insertRun(at);
     const { hold } = await claimed(runId);
-    await commitEpochs(at.db, hold, { epochs: [epoch(1), epoch(2)], checkpoint: null });
-    await commitEpochs(at.db, hold, { epochs: [epoch(1), epoch(2), epoch(3)], checkpoint: null });
-    await commitEpochs(at.db, hold, { epochs: [epoch(3)], checkpoint: null });
+    await commitEpochs(at.sql, hold, { epochs: [epoch(1), epoch(2)], checkpoint: null });
+    await commitEpochs(at.sql, hold, { epochs: [epoch(1), epoch(2), epoch(3)], checkpoint: null });
+    await commitEpochs(at.sql, hold, { epochs: [epoch(3)], checkpoint: null });
     expect(await epochsOf(runId)).toEqual([1, 2, 3]);
     expect(await eventsOf(at, runId)).toHaveLength(4);
   });
@@ -119,15 +119,15 @@ describe('a commit', () => {
     const groups = Array.from({ length: 20 }, (_, i) => [epoch(i * 2 + 1), epoch(i * 2 + 2)]);
     const commits = async () => {
       for (const epochs of groups) {
-        const again = () => commitEpochs(at.db, hold, { epochs, checkpoint: null });
+        const again = () => commitEpochs(at.sql, hold, { epochs, checkpoint: null });
         expect(await Promise.all([again(), again()])).toEqual(['running', 'running']);
       }
     };
     const logs = async () => {
-      for (let i = 0; i < 30; i++) expect(await appendLog(at.db, hold, `line ${i}`)).toBe(true);
+      for (let i = 0; i < 30; i++) expect(await appendLog(at.sql, hold, `line ${i}`)).toBe(true);
     };
     const renewals = async () => {
-      for (let i = 0; i < 30; i++) expect(await renewLease(at.db, hold, 60)).toBe('running');
+      for (let i = 0; i < 30; i++) expect(await renewLease(at.sql, hold, 60)).toBe('running');
     };
     await Promise.all([commits(), logs(), renewals()]);
     expect(await epochsOf(runId)).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
@@ -142,7 +142,7 @@ describe('a commit', () => {
 
   it('refuses a gap', async () => {
     const { hold } = await claimed(await insertRun(at));
-    await expect(commitEpochs(at.db, hold, { epochs: [epoch(2)], checkpoint: null })).rejects.toThrow(
+    await expect(commitEpochs(at.sql, hold, { epochs: [epoch(2)], checkpoint: null })).rejects.toThrow(
       'does not follow',
     );
     expect(await epochsOf(hold.runId)).toEqual([]);
@@ -153,14 +153,14 @@ describe('a stale fence', () => {
   it('writes nothing, whatever it tries', async () => {
     const runId = await insertRun(at);
     const { hold: stale } = await claimed(runId);
-    await commitEpochs(at.db, stale, { epochs: [epoch(1)], checkpoint: null });
+    await commitEpochs(at.sql, stale, { epochs: [epoch(1)], checkpoint: null });
     await expireLease(at, runId);
-    expect(await requeueExpired(at.db)).toContain(runId);
+    expect(await requeueExpired(at.sql)).toContain(runId);
     await expectRefused(stale);
     const { hold } = await claimed(runId);
     expect(hold.fence).toBe(2);
     await expectRefused(stale);
-    expect(await commitEpochs(at.db, hold, { epochs: [epoch(2)], checkpoint: null })).toBe('running');
+    expect(await commitEpochs(at.sql, hold, { epochs: [epoch(2)], checkpoint: null })).toBe('running');
     expect(await epochsOf(runId)).toEqual([1, 2]);
     await expectGaplessEvents(runId);
   });
@@ -168,11 +168,11 @@ describe('a stale fence', () => {
   async function expectRefused(stale: Hold): Promise<void> {
     const before = [await readRun(stale.runId), await eventsOf(at, stale.runId)];
     const checkpoint = { epoch: 2, sha256: 'stale', bytes: new Uint8Array(1) };
-    expect(await renewLease(at.db, stale, 15)).toBe('lost');
-    expect(await commitEpochs(at.db, stale, { epochs: [epoch(2)], checkpoint })).toBe('lost');
-    expect(await finishRun(at.db, stale, { action: 'succeed', stopReason: 'completed' })).toBe(false);
-    expect(await releaseRun(at.db, stale)).toBe(false);
-    expect(await surrenderRun(at.db, stale)).toBe(false);
+    expect(await renewLease(at.sql, stale, 15)).toBe('lost');
+    expect(await commitEpochs(at.sql, stale, { epochs: [epoch(2)], checkpoint })).toBe('lost');
+    expect(await finishRun(at.sql, stale, { action: 'succeed', stopReason: 'completed' })).toBe(false);
+    expect(await releaseRun(at.sql, stale)).toBe(false);
+    expect(await surrenderRun(at.sql, stale)).toBe(false);
     expect(await at.db.checkpoint.count({ where: { runId: stale.runId } })).toBe(0);
     expect([await readRun(stale.runId), await eventsOf(at, stale.runId)]).toEqual(before);
   }
@@ -181,7 +181,7 @@ describe('a stale fence', () => {
 describe('letting go', () => {
   it('by release does not count as a crash', async () => {
     const { hold } = await claimed(await insertRun(at));
-    expect(await releaseRun(at.db, hold)).toBe(true);
+    expect(await releaseRun(at.sql, hold)).toBe(true);
     expect(await readRun(hold.runId)).toMatchObject({ status: 'queued', restarts: 0, ticketedAt: null });
   });
 
@@ -191,15 +191,15 @@ describe('letting go', () => {
       const { hold } = await claimed(runId);
       if (attempt === 1) {
         // Progress forgives what came before.
-        await surrenderRun(at.db, hold);
-        await commitEpochs(at.db, (await claimed(runId)).hold, { epochs: [epoch(1)], checkpoint: null });
+        await surrenderRun(at.sql, hold);
+        await commitEpochs(at.sql, (await claimed(runId)).hold, { epochs: [epoch(1)], checkpoint: null });
         await expireLease(at, runId);
-        await requeueExpired(at.db);
+        await requeueExpired(at.sql);
         await claimed(runId);
       }
       expect((await readRun(runId)).status).toBe('running');
       await expireLease(at, runId);
-      await requeueExpired(at.db);
+      await requeueExpired(at.sql);
     }
     expect(await readRun(runId)).toMatchObject({
       status: 'failed',
@@ -214,7 +214,7 @@ describe('letting go', () => {
     const { hold } = await claimed(await insertRun(at));
     await requestCancel(at.db, at.projectId, hold.runId);
     await expireLease(at, hold.runId);
-    await requeueExpired(at.db);
+    await requeueExpired(at.sql);
     expect(await readRun(hold.runId)).toMatchObject({ status: 'cancelled', stopReason: 'user' });
   });
 });
@@ -222,7 +222,7 @@ describe('letting go', () => {
 describe('the end', () => {
   it('stores results, hash, model and the last event together', async () => {
     const { hold } = await claimed(await insertRun(at));
-    const ended = await finishRun(at.db, hold, {
+    const ended = await finishRun(at.sql, hold, {
       action: 'succeed',
       stopReason: 'earlyStopped',
       results: { loss: 0.5, validationLoss: Number.POSITIVE_INFINITY },
@@ -253,7 +253,7 @@ describe('the end', () => {
   it('comes in one piece with the last epochs', async () => {
     const runId = await insertRun(at);
     const { hold } = await claimed(runId);
-    await commitEpochs(at.db, hold, { epochs: [epoch(1)], checkpoint: null });
+    await commitEpochs(at.sql, hold, { epochs: [epoch(1)], checkpoint: null });
     const checkpoint = { epoch: 3, sha256: 'state', bytes: new Uint8Array([3]) };
     const outcome = {
       action: 'succeed',
@@ -262,7 +262,7 @@ describe('the end', () => {
       model: { epoch: 2, sha256: 'model', bytes: new Uint8Array([2]) },
     } as const;
     const last = { epochs: [epoch(1), epoch(2), epoch(3)], checkpoint };
-    expect(await finishRun(at.db, hold, outcome, last)).toBe(true);
+    expect(await finishRun(at.sql, hold, outcome, last)).toBe(true);
     expect(await readRun(runId)).toMatchObject({ status: 'succeeded', epoch: 3, bestEpoch: 2, restarts: 0 });
     expect(await epochsOf(runId)).toEqual([1, 2, 3]);
     const stored = await at.db.checkpoint.findMany({ where: { runId }, orderBy: { role: 'asc' } });
@@ -274,7 +274,7 @@ describe('the end', () => {
     expect(types).toEqual(['status', 'epoch', 'epoch', 'epoch', 'status', 'done']);
     await expectGaplessEvents(runId);
     // Asked again because its answer was lost, it finds nothing to do.
-    expect(await finishRun(at.db, hold, outcome, last)).toBe(false);
+    expect(await finishRun(at.sql, hold, outcome, last)).toBe(false);
     await expectGaplessEvents(runId);
   });
 
@@ -284,7 +284,7 @@ describe('the end', () => {
     await requestCancel(at.db, at.projectId, runId);
     const model = { epoch: 2, sha256: 'model', bytes: new Uint8Array(1) };
     const ended = await finishRun(
-      at.db,
+      at.sql,
       hold,
       { action: 'succeed', stopReason: 'completed', results: { loss: 1 }, bestEpoch: 2, model },
       { epochs: [epoch(1), epoch(2)], checkpoint: null },
@@ -303,7 +303,7 @@ describe('the end', () => {
   it('with a gap before it is refused as a whole', async () => {
     const { hold } = await claimed(await insertRun(at));
     const last = { epochs: [epoch(2)], checkpoint: null };
-    const ended = finishRun(at.db, hold, { action: 'succeed', stopReason: 'completed' }, last);
+    const ended = finishRun(at.sql, hold, { action: 'succeed', stopReason: 'completed' }, last);
     await expect(ended).rejects.toThrow('does not follow');
     expect(await readRun(hold.runId)).toMatchObject({ status: 'running', epoch: 0 });
   });
@@ -312,7 +312,7 @@ describe('the end', () => {
     for (let round = 0; round < 20; round++) {
       const { hold } = await claimed(await insertRun(at));
       const [ended, cancel] = await Promise.all([
-        finishRun(at.db, hold, { action: 'succeed', stopReason: 'completed' }),
+        finishRun(at.sql, hold, { action: 'succeed', stopReason: 'completed' }),
         requestCancel(at.db, at.projectId, hold.runId),
       ]);
       expect(ended).toBe(true);

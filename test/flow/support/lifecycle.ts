@@ -5,6 +5,7 @@ import pg from 'pg';
 import { createDatabase, type Database } from '../../../src/db/client.ts';
 import type { Prisma } from '../../../src/db/generated/client.ts';
 import { migrate } from '../../../src/db/migrate.ts';
+import { createSqlPool, type SqlPool } from '../../../src/db/sql.ts';
 
 /** Creates an empty database on the given server. */
 export async function emptyDatabase(serverUrl: string): Promise<{ url: string; drop(): Promise<void> }> {
@@ -65,14 +66,16 @@ export async function runDatabase(serverUrl: string): Promise<RunDatabase> {
   const { url, drop } = await emptyDatabase(serverUrl);
   await migrate(url);
   const db = createDatabase(url);
+  const sql = createSqlPool(url);
   const projectId = randomUUID();
   await db.project.create({ data: { id: projectId, name: 'default' } });
   return {
     url,
     db,
+    sql,
     projectId,
     drop: async () => {
-      await db.$disconnect();
+      await Promise.all([db.$disconnect(), sql.close()]);
       await drop();
     },
   };
@@ -81,6 +84,8 @@ export async function runDatabase(serverUrl: string): Promise<RunDatabase> {
 export interface RunDatabase {
   readonly url: string;
   readonly db: Database;
+  /** The same database as a worker sees it. */
+  readonly sql: SqlPool;
   readonly projectId: string;
   drop(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import { parse } from 'csv-parse/sync';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseCsv, scanCsv, UnknownColumns } from '../../../src/datasets/csv.ts';
+import { buildTable, parseCsv, scanCsv, UnknownColumns } from '../../../src/datasets/csv.ts';
 import { CsvFlaw } from '../../../src/datasets/csv-flaw.ts';
 import { readCsv } from '../../../src/datasets/csv-reader.ts';
 import { defaultCsvLimits } from '../../../src/datasets/limits.ts';
@@ -44,6 +44,37 @@ describe('parseCsv', () => {
     );
     expect(table.rowCount).toBe(2);
     expect(valuesOf(table)).toEqual({ a: [1.5, -2000], 'b "x"': ['red, dark', 'two\nlines'], c: ['x', 'y'] });
+  });
+
+  it.each([
+    ['bytes', '0\n255\n7\n', Uint8Array, [0, 255, 7]],
+    ['numbers below zero', '0\n-1\n', Float32Array, [0, -1]],
+    ['numbers above a byte', '255\n256\n', Float32Array, [255, 256]],
+    ['a zero with a sign', '0\n1\n-0\n', Float32Array, [0, 1, -0]],
+    ['halves', '1\n0.5\n', Float32Array, [1, 0.5]],
+    ['tenths', '1\n0.5\n0.1\n2\n', Float64Array, [1, 0.5, 0.1, 2]],
+    ['large whole numbers', '16777216\n16777217\n', Float64Array, [16777216, 16777217]],
+    ['numbers out of reach of an f32', '1\n1e300\n', Float64Array, [1, 1e300]],
+    ['numbers too small for an f32', '1\n1e-50\n', Float64Array, [1, 1e-50]],
+  ])('keeps %s to the bit, in the narrowest array', async (_, cells, Kind, values) => {
+    for (const rowCount of [null, values.length]) {
+      const { columns } = await buildTable([bytesOf(`x\n${cells}`)], [], defaultCsvLimits, rowCount);
+      expect(columns[0]).toMatchObject({ name: 'x', type: 'numeric', values: Kind.from(values) });
+      const [column] = columns;
+      expect(column?.type === 'numeric' && [...column.values]).toEqual(values);
+      expect(column?.type === 'numeric' && column.values.buffer).toBeInstanceOf(SharedArrayBuffer);
+    }
+  });
+
+  it('keeps long columns, whatever comes late in them', async () => {
+    const numbers = Array.from({ length: 5_000 }, (_, i) =>
+      i < 3_000 ? i % 200 : i / 4 + (i > 4_500 ? 0.1 : 0),
+    );
+    const text = `x,k\n${numbers.map((n, i) => `${n},c${i % 7}\n`).join('')}`;
+    for (const rowCount of [null, 5_000]) {
+      const table = await buildTable([bytesOf(text)], ['k'], defaultCsvLimits, rowCount);
+      expect(valuesOf(table)).toEqual({ x: numbers, k: numbers.map((_, i) => `c${i % 7}`) });
+    }
   });
 
   it('sorts categories by code unit', async () => {

@@ -49,29 +49,38 @@ const FLOAT_BYTES = 4;
 const ALIGNMENT = 64;
 const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
-const known = new WeakMap<ResidentData, ResidentTables>();
+/** By the view of the features: data may be said more about without becoming other data. */
+const known = new WeakMap<Float32Array, ResidentTables>();
 
 /** The tables behind data that was loaded before, or a memory of its own for data that was not. */
 export function tablesOf(data: ResidentData, slotBytes: number): ResidentTables {
-  return known.get(data) ?? loadTables(data, slotBytes);
+  const loaded = known.get(data.features);
+  return loaded?.data.targets === data.targets ? loaded : loadTables(data, slotBytes);
 }
 
 /** Copies data to where executors read it: those created on the returned tables' `data` share it. */
 export function loadTables(data: ResidentData, slotBytes?: number): ResidentTables {
-  const end = HEADER_BYTES + aligned(data.features.byteLength) + aligned(data.targets.byteLength);
-  const initial = Math.ceil(end / PAGE_BYTES);
-  const maximum = slotBytes === undefined ? PAGES_MAX : initial + pagesFor(slotBytes);
-  if (maximum > PAGES_MAX)
-    throw new RangeError(`${end} bytes of tables and ${slotBytes} more, at most 4 GiB`);
-  const tables = adoptTables({
-    memory: new Memory({ initial, maximum, shared: true }),
-    rows: data.rows,
-    featuresLength: data.features.length,
-    targetsLength: data.targets.length,
-  });
+  const tables = allocateTables(data.rows, data.features.length, data.targets.length, slotBytes);
   tables.data.features.set(data.features);
   tables.data.targets.set(data.targets);
   return tables;
+}
+
+/** Tables of zeros, to be filled where they lie. Throws RangeError beyond 4 GiB. */
+export function allocateTables(
+  rows: number,
+  featuresLength: number,
+  targetsLength: number,
+  slotBytes?: number,
+): ResidentTables {
+  const end = HEADER_BYTES + aligned(featuresLength * FLOAT_BYTES) + aligned(targetsLength * FLOAT_BYTES);
+  const initial = Math.ceil(end / PAGE_BYTES);
+  const maximum = slotBytes === undefined ? PAGES_MAX : initial + pagesFor(slotBytes);
+  if (maximum > PAGES_MAX || initial > PAGES_MAX) {
+    throw new RangeError(`${end} bytes of tables and ${slotBytes ?? 0} more, at most 4 GiB`);
+  }
+  const memory = new Memory({ initial, maximum, shared: true });
+  return adoptTables({ memory, rows, featuresLength, targetsLength });
 }
 
 /** Tables that another thread has loaded. */
@@ -93,7 +102,7 @@ export function adoptTables(handle: TablesHandle): ResidentTables {
     take: (bytes) => takeFree(memory, header, bytes) ?? takeNew(memory, header, bytes),
     handle,
   };
-  known.set(tables.data, tables);
+  known.set(tables.data.features, tables);
   return tables;
 }
 

@@ -1,0 +1,126 @@
+// Statements straight to Postgres: what goes in comes out, a transaction is whole or nothing, and a pool outlives its
+// connections.
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Prisma } from '../../src/db/generated/client.ts';
+import { createSqlPool, type SqlPool } from '../../src/db/sql.ts';
+import { emptyDatabase } from './support/lifecycle.ts';
+
+let database: Awaited<ReturnType<typeof emptyDatabase>>;
+let sql: SqlPool;
+beforeAll(async () => {
+  database = await emptyDatabase(process.env.TEST_DATABASE_URL ?? '');
+  sql = createSqlPool(database.url, { poolMax: 4 });
+  await sql.$executeRaw`CREATE TABLE thing (id int PRIMARY KEY, bytes bytea)`;
+});
+afterAll(async () => {
+  await sql.close();
+  await database.drop();
+});
+
+beforeEach(() => sql.$executeRaw`TRUNCATE thing`);
+
+const ids = async () =>
+  (await sql.$queryRaw<{ id: number }[]>`SELECT id FROM thing ORDER BY id`).map(({ id }) => id);
+
+describe('a statement', () => {
+  it('takes and gives values as Prisma does', async () => {
+    const at = new Date('2026-01-02T03:04:05.678Z');
+    const rows = await sql.$queryRaw`
+      SELECT ${3}::int AS "int", ${2n ** 60n}::bigint AS "big", ${1.5}::float8 AS "float", ${'x'} AS "text",
+        ${JSON.stringify({ a: [1, null] })}::jsonb AS "json", ${at}::timestamptz AS "date",
+        ${['b', 'c']}::text[] AS "list", ${null}::int AS "nothing", ${true}::boolean AS "yes"`;
+    expect(rows).toEqual([
+      {
+        int: 3,
+        big: 2n ** 60n,
+        float: 1.5,
+        text: 'x',
+        json: { a: [1, null] },
+        date: at,
+        list: ['b', 'c'],
+        nothing: null,
+        yes: true,
+      },
+    ]);
+  });
+
+  it('is put together from parts, and says how many rows it changed', async () => {
+    const rows = [7, 8, 9].map((id) => Prisma.sql`(${id}::int)`);
+    expect(await sql.$executeRaw`INSERT INTO thing (id) VALUES ${Prisma.join(rows)}`).toBe(3);
+    expect(await sql.$executeRaw(Prisma.sql`DELETE FROM thing WHERE id > ${7}`)).toBe(2);
+    expect(await sql.$executeRaw`DELETE FROM thing`).toBe(1);
+  });
+
+  it('may differ from another of the same parts, or be the same with other values, a thousand times', async () => {
+    for (let n = 1; n <= 300; n++) {
+      const sum = Prisma.join(
+        Array.from({ length: n }, (_, i) => Prisma.sql`${i}::int`),
+        ' + ',
+      );
+      expect(await sql.$queryRaw`SELECT ${sum} AS sum`).toEqual([{ sum: (n * (n - 1)) / 2 }]);
+    }
+  });
+
+  it('brings bytes as they are', async () => {
+    const bytes = Uint8Array.from({ length: 100_000 }, (_, i) => i * 7);
+    await sql.$executeRaw`INSERT INTO thing (id, bytes) VALUES (1, ${bytes})`;
+    await sql.$executeRaw`INSERT INTO thing (id, bytes) VALUES (2, NULL)`;
+    const [first, second] = await sql.$queryRaw<{ bytes: Uint8Array | null }[]>`
+      SELECT bytes FROM thing WHERE id <= ${2} ORDER BY id`;
+    expect(Buffer.compare(first?.bytes ?? Buffer.alloc(0), bytes)).toBe(0);
+    expect(second?.bytes).toBeNull();
+  });
+});
+
+describe('a transaction', () => {
+  it('is whole or nothing', async () => {
+    const answer = await sql.$transaction(async (tx) => {
+      await tx.$executeRaw`INSERT INTO thing (id) VALUES (1)`;
+      return tx.$queryRaw<{ id: number }[]>`SELECT id FROM thing`;
+    });
+    expect(answer).toEqual([{ id: 1 }]);
+    const failing = sql.$transaction(async (tx) => {
+      await tx.$executeRaw`INSERT INTO thing (id) VALUES (2)`;
+      await tx.$executeRaw`INSERT INTO thing (id) VALUES (1)`;
+    });
+    await expect(failing).rejects.toThrow('duplicate key');
+    const thrown = sql.$transaction(async (tx) => {
+      await tx.$executeRaw`INSERT INTO thing (id) VALUES (3)`;
+      throw new Error('changed its mind');
+    });
+    await expect(thrown).rejects.toThrow('changed its mind');
+    expect(await ids()).toEqual([1]);
+  });
+
+  it('that takes too long is cut off, and its connection with it', async () => {
+    const slow = sql.$transaction(
+      async (tx) => {
+        await tx.$executeRaw`INSERT INTO thing (id) VALUES (1)`;
+        await tx.$queryRaw`SELECT pg_sleep(2)::text`;
+      },
+      { timeout: 200 },
+    );
+    await expect(slow).rejects.toThrow();
+    expect(await ids()).toEqual([]);
+  });
+});
+
+describe('a pool', () => {
+  it('goes on when its connections are cut', async () => {
+    await Promise.all(Array.from({ length: 4 }, () => sql.$queryRaw`SELECT pg_sleep(0.05)::text`));
+    const other = createSqlPool(database.url);
+    await other.$queryRaw`
+      SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = current_database() AND pid <> pg_backend_pid()`;
+    await other.close();
+    await expect.poll(ids).toEqual([]);
+  });
+
+  it('says within seconds that nobody answers', async () => {
+    const nowhere = new URL(database.url);
+    nowhere.port = '1';
+    const away = createSqlPool(nowhere.href);
+    await expect(away.$queryRaw`SELECT 1`).rejects.toThrow();
+    await away.close();
+  });
+});

@@ -1,0 +1,50 @@
+// Training "threads" that are no threads: the same code as in one, run here, so that a test can watch what it says.
+import {
+  type ChunkMessage,
+  control,
+  controlBytes,
+  type StartMessage,
+  type ThreadMessage,
+} from '../../../workers/protocol.ts';
+import type { ThreadPool, TrainingThread } from '../../../workers/slots.ts';
+import { train } from '../../../workers/training.ts';
+
+export interface OwnThreads extends ThreadPool {
+  /** Whatever any of them was given. */
+  readonly starts: StartMessage[];
+  /** Whatever any of them said. */
+  readonly heard: ThreadMessage[];
+}
+
+export function createOwnThreads(): OwnThreads {
+  const starts: StartMessage[] = [];
+  const heard: ThreadMessage[] = [];
+  const acquire = (): TrainingThread => {
+    const shared = new Int32Array(new SharedArrayBuffer(controlBytes));
+    let deliver: (chunk: ChunkMessage) => void = () => undefined;
+    return {
+      shared,
+      start: (message, onMessage) => {
+        starts.push(message);
+        Atomics.store(shared, control.threads, 1);
+        Atomics.store(shared, control.committed, message.storedEpoch);
+        const post = (said: ThreadMessage) => {
+          heard.push(said);
+          queueMicrotask(() => onMessage(said));
+        };
+        const nextChunk = () =>
+          new Promise<ChunkMessage>((resolve) => {
+            deliver = resolve;
+            post({ type: 'more' });
+          });
+        void train(message, shared, post, nextChunk);
+      },
+      sendChunk: (chunk) => deliver(chunk),
+      stop: () => {
+        Atomics.store(shared, control.stop, 1);
+      },
+      terminate: async () => undefined,
+    };
+  };
+  return { starts, heard, acquire, release: () => undefined, close: async () => undefined };
+}

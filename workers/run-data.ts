@@ -1,0 +1,93 @@
+// Where a run's data comes from: what another run has prepared or parsed, or the dataset's chunks. What this run's
+// thread makes of them is given to the runs after it, and to those that wait for just that.
+import { z } from 'zod';
+import type { SqlDatabase } from '../src/db/sql.ts';
+import { canonicalJson } from '../src/engine/canonical-json.ts';
+import type { ClaimedRun } from '../src/runs/lease-store.ts';
+import { DamagedDatasetError, readChunks } from './chunk-store.ts';
+import type { ChunkMessage, StartData, ThreadMessage } from './protocol.ts';
+import { createSharedCache, type SharedCache } from './shared-cache.ts';
+import { type EncodedData, encodedBytes, type ParsedData, parsedBytes } from './shared-data.ts';
+
+export interface DataCaches {
+  readonly parsed: SharedCache<ParsedData>;
+  readonly encoded: SharedCache<EncodedData>;
+}
+
+/** What no run uses is kept up to these sizes. */
+const parsedBytesMax = 256 * 1024 ** 2;
+const encodedBytesMax = 512 * 1024 ** 2;
+
+export function createDataCaches(): DataCaches {
+  return { parsed: createSharedCache(parsedBytesMax), encoded: createSharedCache(encodedBytesMax) };
+}
+
+export interface RunData {
+  readonly start: StartData;
+  /** Takes what the thread has made. */
+  hear(message: Extract<ThreadMessage, { type: 'parsed' | 'encoded' }>): void;
+  /** The answer to the thread's wish for more; rejects when the database does not answer. */
+  nextChunk(): Promise<ChunkMessage>;
+  /** Once is enough. */
+  release(): void;
+}
+
+const datasetColumns = z.array(z.looseObject({ name: z.string(), type: z.enum(['numeric', 'categorical']) }));
+
+/** What of a spec decides how its data is prepared. */
+const preparation = z.object({
+  seed: z.unknown().optional(),
+  loss: z.unknown().optional(),
+  data: z.looseObject({ dataset: z.unknown().optional() }).optional(),
+});
+
+/** Waits while another run prepares the same. */
+export async function openRunData(
+  db: SqlDatabase,
+  { parsed, encoded }: DataCaches,
+  { spec, datasetId, dataset }: ClaimedRun,
+): Promise<RunData> {
+  const { contentSha256, byteLength, rowCount, columns } = dataset;
+  const categorical = datasetColumns
+    .parse(columns)
+    .filter(({ type }) => type === 'categorical')
+    .map(({ name }) => name);
+  const source = { contentSha256, categorical };
+  const { seed, loss, data: { dataset: _, ...data } = {} } = preparation.parse(spec);
+
+  const encodedShare = await encoded.acquire(canonicalJson({ ...source, seed, loss, data }));
+  const parsedShare = encodedShare.value === null ? await parsed.acquire(canonicalJson(source)) : null;
+  const chunks = readChunks(db, datasetId, byteLength);
+
+  const start = (): StartData => {
+    if (encodedShare.value !== null) return { from: 'encoded', encoded: encodedShare.value };
+    const known = parsedShare?.value ?? null;
+    return known === null ? { from: 'chunks', rowCount, categorical } : { from: 'parsed', parsed: known };
+  };
+  return {
+    start: start(),
+    hear: (message) => {
+      if (message.type === 'parsed') {
+        parsedShare?.made(message.parsed, parsedBytes(message.parsed));
+      } else {
+        encodedShare.made(message.encoded, encodedBytes(message.encoded));
+        // The table has served its purpose for this run.
+        parsedShare?.release();
+      }
+    },
+    nextChunk: async () => {
+      try {
+        return { type: 'chunk', bytes: await chunks.next(), damage: null };
+      } catch (error) {
+        if (error instanceof DamagedDatasetError) {
+          return { type: 'chunk', bytes: null, damage: error.message };
+        }
+        throw error;
+      }
+    },
+    release: () => {
+      parsedShare?.release();
+      encodedShare.release();
+    },
+  };
+}

@@ -1,0 +1,100 @@
+// What several runs use and one of them makes: whoever comes first makes it, the others wait for it. What is in use
+// stays; of the rest the least recently used goes when there is too much.
+
+/** One user's part of an entry. */
+export interface Share<T> {
+  /** Null: this user has to make it, or let go. */
+  readonly value: T | null;
+  /** Gives others what this user has made. */
+  made(value: T, byteLength: number): void;
+  /** Once is enough; if nothing was made the next one in line has to. */
+  release(): void;
+}
+
+export interface SharedCache<T> {
+  /** Waits while another user is making it. */
+  acquire(key: string): Promise<Share<T>>;
+}
+
+interface Entry<T> {
+  value: T | null;
+  byteLength: number;
+  users: number;
+  /** Resolves when it is made, or given up. */
+  readonly settled: Promise<void>;
+  readonly settle: () => void;
+}
+
+export function createSharedCache<T>(bytesMax: number): SharedCache<T> {
+  // In order of use, the last used last.
+  const entries = new Map<string, Entry<T>>();
+
+  const trim = (): void => {
+    let total = 0;
+    for (const { byteLength } of entries.values()) {
+      total += byteLength;
+    }
+    for (const [key, { value, users, byteLength }] of entries) {
+      if (total <= bytesMax) {
+        return;
+      }
+      if (value !== null && users === 0) {
+        entries.delete(key);
+        total -= byteLength;
+      }
+    }
+  };
+
+  const shareOf = (key: string, entry: Entry<T>): Share<T> => {
+    let held = true;
+    return {
+      value: entry.value,
+      made: (value, byteLength) => {
+        entry.value = value;
+        entry.byteLength = byteLength;
+        entry.settle();
+        trim();
+      },
+      release: () => {
+        if (!held) {
+          return;
+        }
+        held = false;
+        entry.users--;
+        if (entry.value === null) {
+          entries.delete(key);
+          entry.settle();
+        }
+        trim();
+      },
+    };
+  };
+
+  return {
+    acquire: async (key) => {
+      for (;;) {
+        const entry = entries.get(key);
+        if (entry === undefined) {
+          const fresh = createEntry<T>();
+          entries.set(key, fresh);
+          return shareOf(key, fresh);
+        }
+        if (entry.value !== null) {
+          entry.users++;
+          entries.delete(key);
+          entries.set(key, entry);
+          return shareOf(key, entry);
+        }
+        await entry.settled;
+      }
+    },
+  };
+}
+
+function createEntry<T>(): Entry<T> {
+  let settle: () => void = () => undefined;
+  const settled = new Promise<void>((resolve) => {
+    settle = resolve;
+  });
+  return { value: null, byteLength: 0, users: 1, settled, settle };
+}
