@@ -1,5 +1,6 @@
 // Stopping the service: whoever is being answered gets the answer, and nobody's open connection is waited for.
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { appendEvents } from '../../src/runs/events-store.ts';
 import { sha256, until } from '../flow/support/lifecycle.ts';
@@ -43,6 +44,18 @@ describe('closing the service', () => {
     const response = await stream(service, id);
     await service.db.$transaction((tx) => appendEvents(tx, id, [done]));
     expect(await response.text()).toContain('event: done');
+    expect(await closeMs(service)).toBeLessThan(closeMsMax);
+    await service.drop();
+  });
+
+  it('does not wait for a connection that asks nothing, or half a question', async () => {
+    const service = await startService();
+    for (const words of ['', 'GET /v1/runs HTTP/1.1\r\nhost: x\r\n']) {
+      const accepted = once(service.app.server, 'connection');
+      const socket = connect(service.port, '127.0.0.1').on('error', () => undefined);
+      socket.write(words);
+      await accepted;
+    }
     expect(await closeMs(service)).toBeLessThan(closeMsMax);
     await service.drop();
   });
