@@ -1,5 +1,6 @@
-// The threads that help one thread with its executors. They are started once and take one seat after another; between
-// programs they sleep at a doorbell. All of it blocks: an executor's run is one synchronous call.
+// The threads that help one thread with its executors. They are started when first there is work for them, once, and
+// take one seat after another; between programs they sleep at a doorbell. All of it blocks: an executor's run is one
+// synchronous call.
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { Crew, Seat } from '../src/engine/crew.ts';
 import type { ProgramName } from '../src/engine/kernels.ts';
@@ -23,6 +24,8 @@ export interface OwnedCrew extends Crew {
 
 export interface CrewOptions {
   readonly entry?: URL;
+  /** As if told by `use`. With 1 no thread is started before there is work for more. */
+  readonly active?: number;
 }
 
 interface Helper {
@@ -42,10 +45,12 @@ export function createCrew(threads: number, options: CrewOptions = {}): OwnedCre
   if (threads < 2) throw new RangeError(`a crew of ${threads}`);
   const buffer = new SharedArrayBuffer(crewMemoryBytes(threads));
   const memory = crewMemory(buffer, threads);
-  const helpers = Array.from({ length: threads - 1 }, (_, i) => startHelper(i + 1, threads, buffer, options));
+  let helpers: readonly Helper[] = [];
+  let seat: Seat | null = null;
+  /** Whether the helpers have taken the seat. */
   let seated = false;
   let running = false;
-  let active = threads;
+  let active = Math.max(1, Math.min(options.active ?? threads, threads));
 
   const ring = (command: number): void => {
     for (const { thread, death } of helpers) {
@@ -61,7 +66,19 @@ export function createCrew(threads: number, options: CrewOptions = {}): OwnedCre
     const [failure] = failures.filter((f) => f !== null);
     if (failure !== undefined) throw failure;
   };
+  /** A thread takes a dozen megabytes, working or not. */
+  const start = (): void => {
+    helpers = Array.from({ length: threads - 1 }, (_, i) => startHelper(i + 1, threads, buffer, options));
+  };
+  const sit = (taken: Seat): void => {
+    if (helpers.length === 0) start();
+    for (const { port } of helpers) port.postMessage(taken);
+    ring(crewCommand.attach);
+    gather(ATTACH_SECONDS_MAX);
+    seated = true;
+  };
 
+  if (active > 1) start();
   return {
     threads,
     get active() {
@@ -70,16 +87,15 @@ export function createCrew(threads: number, options: CrewOptions = {}): OwnedCre
     use(wanted) {
       active = Math.max(1, Math.min(wanted, threads));
     },
-    attach(seat: Seat) {
-      if (seated) throw new Error('the crew has a seat');
-      for (const { port } of helpers) port.postMessage(seat);
-      ring(crewCommand.attach);
-      gather(ATTACH_SECONDS_MAX);
-      seated = true;
+    attach(taken: Seat) {
+      if (seat !== null) throw new Error('the crew has a seat');
+      if (active > 1) sit(taken);
+      seat = taken;
     },
     begin(program: ProgramName, call: readonly number[]) {
-      if (!seated || running) throw new Error(running ? 'the crew is at work' : 'the crew has no seat');
+      if (seat === null || running) throw new Error(running ? 'the crew is at work' : 'the crew has no seat');
       if (call.length > callArgumentsMax) throw new RangeError(`${call.length} arguments of a call`);
+      if (!seated) sit(seat);
       memory.words[crewWords.program] = crewPrograms.indexOf(program);
       memory.words[crewWords.argumentCount] = call.length;
       memory.words[crewWords.active] = active;
@@ -93,12 +109,14 @@ export function createCrew(threads: number, options: CrewOptions = {}): OwnedCre
       gather(FINISH_SECONDS_MAX);
     },
     detach() {
+      seat = null;
       if (!seated) return;
       seated = false;
       ring(crewCommand.detach);
       gather(FINISH_SECONDS_MAX);
     },
     async close() {
+      seat = null;
       seated = false;
       await Promise.all(helpers.map(({ worker }) => worker.terminate()));
     },

@@ -1,5 +1,5 @@
-// The threads that help this training thread. They are started with the first training that is worth them and serve
-// every one after it.
+// The threads that help this training thread. They are started when first a training is worth them and may have them,
+// and serve every one after it.
 import type { Crew } from '../src/engine/crew.ts';
 import type { Plan } from '../src/engine/kernels.ts';
 import { createCrew, type OwnedCrew } from './crew.ts';
@@ -21,15 +21,21 @@ export function createTrainingCrew(
   most: number,
 ): TrainingCrew {
   let worth = 1;
+  let allowed = 1;
+  const share = () => Math.min(worth, allowed);
   return {
     crewFor: (plan) => {
       worth = wanted === 'auto' ? threadsFor(plan, backend, most) : Math.min(wanted, most);
       if (worth < 2 || backend === 'interpreter') {
         return undefined;
       }
-      owned ??= createCrew(most);
+      owned ??= createCrew(most, { active: share() });
+      owned.use(share());
       return owned;
     },
-    allow: (threads) => owned?.use(Math.min(worth, threads)),
+    allow: (threads) => {
+      allowed = threads;
+      owned?.use(share());
+    },
   };
 }

@@ -68,6 +68,7 @@ function trainOn(
   post: Post,
 ): void {
   const crew = createTrainingCrew(spec.training.threads, start.backend, start.threadsMax);
+  crew.allow(Atomics.load(shared, control.threads));
   const training = openTraining(start, spec, table, crew, post);
   try {
     post({ type: 'prepared', epoch: training.epoch });

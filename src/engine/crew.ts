@@ -24,9 +24,9 @@ export interface Crew {
   readonly threads: number;
   /** How many of them share the next program: 1 to `threads`. It may change between programs, and no result with it. */
   readonly active: number;
-  /** The others take the seat. Returns when all have; throws if one could not. */
+  /** The others take the seat: at once, or when they first share a program. Throws if one could not. */
   attach(seat: Seat): void;
-  /** The others begin a program; returns at once. */
+  /** The others begin a program; returns at once, if they have the seat. Throws if one could not take it. */
   begin(program: ProgramName, call: readonly number[]): void;
   /** Returns when the others have finished; throws if one failed. */
   finish(): void;

@@ -202,6 +202,26 @@ describe('a crew', () => {
     expect(() => createCrew(1)).toThrow(RangeError);
   });
 
+  it('starts its threads only when there is work for more than one', () => {
+    const idle = createCrew(2, { entry: fixture, active: 1 });
+    opened.push(idle);
+    // That seat cannot be taken, which nobody notices before somebody tries.
+    idle.attach({ backend: 'none' });
+    expect(() => idle.attach({ backend: 'none' })).toThrow('has a seat');
+    idle.use(2);
+    expect(() => idle.begin('train', [])).toThrow('cannot sit here');
+    idle.detach();
+
+    const words = shared();
+    idle.use(1);
+    idle.attach({ backend: 'shared', shared: words });
+    idle.use(2);
+    idle.begin('train', [0, 5]);
+    idle.finish();
+    expect([...words]).toEqual([0, 2005, ...words.slice(2)]);
+    idle.detach();
+  });
+
   it('tells of a thread that is gone', async () => {
     const crew = open(2, new URL('data:text/javascript,throw new Error("no modules")'));
     await sleep(500);
