@@ -14,8 +14,8 @@ export interface DataCaches {
   readonly encoded: SharedCache<EncodedData>;
 }
 
-/** What no run uses is kept up to these sizes. */
-const parsedBytesMax = 256 * 1024 ** 2;
+/** What no run uses is kept up to these sizes. What was prepared from a table stands in for it. */
+const parsedBytesMax = 32 * 1024 ** 2;
 const encodedBytesMax = 512 * 1024 ** 2;
 
 export function createDataCaches(): DataCaches {
@@ -32,7 +32,7 @@ export interface RunData {
   release(): void;
 }
 
-const datasetColumns = z.array(z.looseObject({ name: z.string(), type: z.enum(['numeric', 'categorical']) }));
+const columnNames = z.array(z.string());
 
 /** What of a spec decides how its data is prepared. */
 const preparation = z.object({
@@ -47,11 +47,8 @@ export async function openRunData(
   { parsed, encoded }: DataCaches,
   { spec, datasetId, dataset }: ClaimedRun,
 ): Promise<RunData> {
-  const { contentSha256, byteLength, rowCount, columns } = dataset;
-  const categorical = datasetColumns
-    .parse(columns)
-    .filter(({ type }) => type === 'categorical')
-    .map(({ name }) => name);
+  const { contentSha256, byteLength, rowCount } = dataset;
+  const categorical = columnNames.parse(dataset.categorical);
   const source = { contentSha256, categorical };
   const { seed, loss, data: { dataset: _, ...data } = {} } = preparation.parse(spec);
 

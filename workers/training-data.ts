@@ -8,7 +8,7 @@ import { defaultLimits } from '../src/engine/limits.ts';
 import { prepareData } from '../src/engine/prepare.ts';
 import { resolveTask } from '../src/engine/resolve.ts';
 import type { EngineSpec } from '../src/engine/spec.ts';
-import { summarize } from '../src/engine/table.ts';
+import { type ColumnSummary, summarize } from '../src/engine/table.ts';
 import { type PreparedTable, UntrainableError } from '../src/engine/train.ts';
 import type { WorkerBackend } from './engine-backend.ts';
 import type { ChunkMessage, StartData, ThreadMessage } from './protocol.ts';
@@ -85,15 +85,24 @@ function encode(
   });
   if (tables === null) throw new Error('no tables were allocated');
   const { featureCount, targetCount, preprocessing } = prepared;
+  const known = columns.map((column) => withoutClasses(column, spec.data.target));
   const { training, validation, test } = prepared.parts;
   const parts = { training: shared(training), validation: shared(validation), test: shared(test) };
-  post({ type: 'encoded', encoded: { columns, tables, featureCount, targetCount, parts, preprocessing } });
-  return { columns, prepared };
+  post({
+    type: 'encoded',
+    encoded: { columns: known, tables, featureCount, targetCount, parts, preprocessing },
+  });
+  return { columns: known, prepared };
 }
 
 function adoptEncoded(spec: EngineSpec, { columns, tables, ...encoded }: EncodedData): PreparedTable {
   checkFits(spec, tables.rows, columns);
   return { columns, prepared: { ...adoptShared(tables), ...encoded } };
+}
+
+/** Only the target's classes are ever asked for, and columns of pixels have some hundred thousand. */
+function withoutClasses(column: ColumnSummary, target: string): ColumnSummary {
+  return column.type === 'categorical' || column.name === target ? column : { ...column, classes: null };
 }
 
 function checkFits(spec: EngineSpec, rowCount: number, columns: PreparedTable['columns']): void {

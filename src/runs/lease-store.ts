@@ -28,7 +28,8 @@ export interface ClaimedRun {
     readonly contentSha256: string;
     readonly byteLength: number;
     readonly rowCount: number;
-    readonly columns: unknown;
+    /** Names of its categorical columns. All that is known of them can be megabytes. */
+    readonly categorical: readonly string[];
   };
 }
 
@@ -71,15 +72,16 @@ async function claim(
       SELECT "id", "eventSequence", 'status', ${JSON.stringify({ status })}::jsonb FROM run
     )
     SELECT run."id" AS "runId", run."fence", run."spec", run."epoch", run."epochsPlanned", run."datasetId",
-      dataset."contentSha256", dataset."byteLength", dataset."rowCount", dataset."columns",
+      dataset."contentSha256", dataset."byteLength", dataset."rowCount",
+      jsonb_path_query_array(dataset."columns", '$[*] ? (@.type == "categorical").name') AS "categorical",
       pg_notify(${runEventsChannel}, run."id"::text)::text
     FROM run JOIN "Dataset" AS dataset ON dataset."id" = run."datasetId"`;
   const row = rows[0];
   if (row === undefined) {
     return null;
   }
-  const { runId, fence, contentSha256, byteLength, rowCount, columns, ...run } = row;
-  const dataset = { contentSha256, byteLength: Number(byteLength), rowCount, columns };
+  const { runId, fence, contentSha256, byteLength, rowCount, categorical, ...run } = row;
+  const dataset = { contentSha256, byteLength: Number(byteLength), rowCount, categorical };
   return { ...run, hold: { runId, fence }, dataset };
 }
 
@@ -91,7 +93,7 @@ interface ClaimRow extends Hold {
   readonly contentSha256: string;
   readonly byteLength: bigint;
   readonly rowCount: number;
-  readonly columns: unknown;
+  readonly categorical: readonly string[];
 }
 
 /** Extends the lease and says what is wanted of the run now. `lost`: drop it at once. */

@@ -114,6 +114,30 @@ describe('runs on one dataset', () => {
     }
   });
 
+  it('tell each other the classes of their target, not those of every column of whole numbers', async () => {
+    const rows = Array.from({ length: 60 }, (_, i) => `${i % 7},${i % 3}`);
+    const dataset = await insertDataset(at, {
+      csv: ['size,grade', ...rows, ''].join('\n'),
+      columns: ['size', 'grade'].map((name) => ({ name, type: 'numeric' })),
+      rowCount: rows.length,
+    });
+    const { data, ...rest } = specOf(dataset);
+    const spec = engineSpec.parse({
+      ...rest,
+      data: { ...data, target: 'grade' },
+      loss: { kind: 'crossEntropy' },
+    });
+    const runs = [await train(spec), await train(spec)];
+    expect(runs.map(({ status }) => status)).toEqual(['succeeded', 'succeeded']);
+    expect(runs[1]?.weightsSha256).toBe(runs[0]?.weightsSha256);
+    expect(threads.starts.map((start) => start.data.from)).toEqual(['chunks', 'encoded']);
+    const [told] = threads.heard.flatMap((message) => (message.type === 'encoded' ? [message.encoded] : []));
+    expect(told?.columns).toMatchObject([
+      { name: 'size', classes: null },
+      { name: 'grade', classes: ['0', '1', '2'] },
+    ]);
+  });
+
   it('share the content, not the name it goes by', async () => {
     await train(specOf(await store()));
     await train(specOf(await store()));
