@@ -57,12 +57,14 @@ describe.runIf(platform() === 'linux')('training on MNIST', () => {
   it.each([
     [1, 'wasm'],
     [2, 'wasm'],
+    [4, 'wasm'],
     [1, 'auto'],
     [2, 'auto'],
+    [4, 'auto'],
   ])(
     'with %s runs at a time takes no more than is allowed: %s',
     async (runs, backend) => {
-      const service = await startMeasured({ env: { WORKER_SLOTS: '2', ENGINE_BACKEND: backend } });
+      const service = await startMeasured({ env: { WORKER_SLOTS: String(runs), ENGINE_BACKEND: backend } });
       try {
         const dataset = await upload(service);
         const { worker = 0 } = service.pids();
