@@ -26,6 +26,8 @@ const retryMs = 1_000;
 const stallSeconds = 20;
 /** Runs in memory for each slot: one is trained while the last one's end is being stored. */
 const tasksPerSlot = 3;
+/** After a run as quick as this the next ticket is fetched ahead of its slot: it will not have to wait for long. */
+const quickMs = 250;
 
 export async function startWorker(config: Config, databaseUrl: string, log: Log): Promise<TrainingWorker> {
   const { redisUrl, leaseSeconds, workerSlots } = config;
@@ -41,6 +43,7 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
   const tasks = new Map<string, RunTask>();
   /** Slots whose run is claimed or trained. A run that only has to be stored takes none. */
   let busy = 0;
+  let lastTrainingMs = Number.POSITIVE_INFINITY;
   let roomMade: () => void = () => undefined;
   const hasRoom = () => busy < workerSlots && tasks.size < workerSlots * tasksPerSlot;
 
@@ -78,7 +81,11 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
     if (stopping.signal.aborted) {
       task.drain();
     }
-    void task.trained.then(freeSlot);
+    const startedAt = performance.now();
+    void task.trained.then(() => {
+      lastTrainingMs = performance.now() - startedAt;
+      freeSlot();
+    });
     void task.ended.then(async ({ waits }) => {
       log.info({ run: runId, fence, waits }, 'training ended');
       if (tasks.get(runId) === task) {
@@ -99,16 +106,22 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
     }
   };
 
-  /** The doorbell: a ticket is fetched only when there is room for its run. */
+  /** The doorbell: a ticket is fetched only when there is room for its run, or will be in a moment. */
   const serveTickets = async (): Promise<void> => {
+    const claims = new Set<Promise<boolean>>();
     while (!stopping.signal.aborted) {
-      await room();
+      if (lastTrainingMs > quickMs) {
+        await room();
+      }
       const runId = await queue.receive(stopping.signal);
       if (runId !== null) {
         await room();
-        await tryClaim(() => claimRun(db, runId, claimant));
+        const claim = tryClaim(() => claimRun(db, runId, claimant));
+        claims.add(claim);
+        void claim.finally(() => claims.delete(claim));
       }
     }
+    await Promise.all(claims);
   };
 
   /** The look at the door: while the queue is away runs start all the same, only later. */

@@ -1,4 +1,4 @@
-// Fetches tickets one by one and finishes them at once. A fetch that does not come back in time, or fails, costs
+// Fetches tickets one by one and finishes them at once, while their receiver is at work already. A fetch that does not come back in time, or fails, costs
 // its end: it is closed in the background and the next fetch opens another. So a back end that went away, for
 // however long and in whatever manner, is served again by the same process (the drivers alone do not promise it).
 import { randomUUID } from 'node:crypto';
@@ -48,7 +48,7 @@ export function createConsumer(target: QueueTarget, log: Log): Consumer {
       }
       const parsed = ticket.safeParse(job.data);
       // If this fails the ticket comes back or is lost; both are harmless, the run's row decides.
-      await within(finishLimitMs, job.moveToCompleted('', token, false)).catch((error: unknown) =>
+      within(finishLimitMs, job.moveToCompleted('', token, false)).catch((error: unknown) =>
         log.debug({ err: error }, 'a ticket could not be finished'),
       );
       if (!parsed.success) {
