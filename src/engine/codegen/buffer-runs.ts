@@ -22,11 +22,17 @@ function eachRun(plan: Plan, b: BufferInfo, visit: (at: number, from: number, co
   }
 }
 
+/** A view of a shorter run costs more than its elements one by one: a state is read after each epoch. */
+const VIEWED_MIN = 64;
+
 /** `arena` starts where the plan's offsets count from. */
 export function readBuffer(plan: Plan, b: BufferInfo, arena: Float32Array): Float32Array {
   const { rows, columns } = logicalShape(plan, b);
   const out = new Float32Array(rows * columns);
-  eachRun(plan, b, (at, from, count) => out.set(arena.subarray(at, at + count), from));
+  eachRun(plan, b, (at, from, count) => {
+    if (count >= VIEWED_MIN) out.set(arena.subarray(at, at + count), from);
+    else for (let i = 0; i < count; i++) out[from + i] = arena[at + i] ?? 0;
+  });
   return out;
 }
 
