@@ -28,12 +28,13 @@ export interface ServiceOptions {
 }
 
 /**
- * A worker's buffers are large and soon done with: glibc gives them back at once when it keeps to its threshold, and a
- * young generation need not grow to hold what describes them. docker-compose.yml says the same.
+ * A worker's buffers are large and soon done with: glibc gives them back at once when it keeps to its threshold, a
+ * young generation need not grow to hold what describes them, and workers/garbage.ts has it collected in time.
+ * docker-compose.yml says the same.
  */
 const workerMemory = {
-  execArgv: ['--max-semi-space-size=4'],
-  env: { MALLOC_MMAP_THRESHOLD_: '131072' },
+  execArgv: ['--max-semi-space-size=2', '--expose-gc'],
+  env: { MALLOC_MMAP_THRESHOLD_: '65536' },
 };
 
 /** Resolves when the API and the worker do their work; rejects, with everything stopped, when one cannot. */

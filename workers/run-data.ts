@@ -5,6 +5,7 @@ import type { SqlDatabase } from '../src/db/sql.ts';
 import { canonicalJson } from '../src/engine/canonical-json.ts';
 import type { ClaimedRun } from '../src/runs/lease-store.ts';
 import { DamagedDatasetError, readChunks } from './chunk-store.ts';
+import { collectGarbage } from './garbage.ts';
 import type { ChunkMessage, StartData, ThreadMessage } from './protocol.ts';
 import { createSharedCache, type SharedCache } from './shared-cache.ts';
 import { type EncodedData, encodedBytes, type ParsedData, parsedBytes } from './shared-data.ts';
@@ -23,7 +24,8 @@ export function createDataCaches(): DataCaches {
 }
 
 export interface RunData {
-  readonly start: StartData;
+  /** What the thread starts from; asked once, before it starts. */
+  start(): StartData;
   /** Takes what the thread has made. */
   hear(message: Extract<ThreadMessage, { type: 'parsed' | 'encoded' }>): void;
   /** The answer to the thread's wish for more; rejects when the database does not answer. */
@@ -62,7 +64,7 @@ export async function openRunData(
     return known === null ? { from: 'chunks', rowCount, categorical } : { from: 'parsed', parsed: known };
   };
   return {
-    start: start(),
+    start,
     hear: (message) => {
       if (message.type === 'parsed') {
         parsedShare?.made(message.parsed, parsedBytes(message.parsed));
@@ -70,6 +72,7 @@ export async function openRunData(
         encodedShare.made(message.encoded, encodedBytes(message.encoded));
         // The table has served its purpose for this run.
         parsedShare?.release();
+        collectGarbage(encodedBytes(message.encoded));
       }
     },
     nextChunk: async () => {

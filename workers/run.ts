@@ -188,7 +188,7 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
     }
     thread = deps.threads.acquire();
     const { backend, threadsMax } = deps;
-    const start = { spec, backend, threadsMax, data: data.start, checkpoint, storedEpoch: epoch };
+    const start = { spec, backend, threadsMax, data: data.start(), checkpoint, storedEpoch: epoch };
     thread.start({ type: 'start', ...start }, hear, (death) => end({ type: 'died', ...death }));
     return ending;
   };

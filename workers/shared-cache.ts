@@ -3,7 +3,7 @@
 
 /** One user's part of an entry. */
 export interface Share<T> {
-  /** Null: this user has to make it, or let go. */
+  /** Null: this user has to make it, or let go; or has let go. */
   readonly value: T | null;
   /** Gives others what this user has made. */
   made(value: T, byteLength: number): void;
@@ -46,25 +46,31 @@ export function createSharedCache<T>(bytesMax: number): SharedCache<T> {
   };
 
   const shareOf = (key: string, entry: Entry<T>): Share<T> => {
-    let held = true;
+    // Nothing once it is released: a share may outlive what it was a share of.
+    let held: Entry<T> | null = entry;
     return {
-      value: entry.value,
+      get value() {
+        return held?.value ?? null;
+      },
       made: (value, byteLength) => {
-        entry.value = value;
-        entry.byteLength = byteLength;
-        entry.settle();
+        if (held === null) {
+          return;
+        }
+        held.value = value;
+        held.byteLength = byteLength;
+        held.settle();
         trim();
       },
       release: () => {
-        if (!held) {
+        if (held === null) {
           return;
         }
-        held = false;
-        entry.users--;
-        if (entry.value === null) {
+        held.users--;
+        if (held.value === null) {
           entries.delete(key);
-          entry.settle();
+          held.settle();
         }
+        held = null;
         trim();
       },
     };

@@ -13,6 +13,7 @@ import {
 } from '../src/engine/train.ts';
 import { executorsOf } from './engine-backend.ts';
 import { createEpochGroups, type EpochGroup, type EpochGroups } from './epoch-groups.ts';
+import { collectGarbage } from './garbage.ts';
 import {
   type ChunkMessage,
   control,
@@ -44,6 +45,8 @@ export async function train(
   try {
     const shouldStop = () => Atomics.load(shared, control.stop) !== 0;
     const table = await readData(start.data, spec, start.backend, { nextChunk, shouldStop, post });
+    // What it was made from is gone.
+    if (table !== null && start.data.from !== 'encoded') collectGarbage(table.prepared.features.byteLength);
     if (table === null) {
       post({ type: 'stopped', checkpoint: null });
     } else {

@@ -9,7 +9,7 @@ import { until } from '../flow/support/lifecycle.ts';
 
 const runs = 21;
 
-it('stores the first epoch of iris within half a second of its submission, in the median', async () => {
+it('stores the first epoch of iris within a quarter of a second of its submission, in the median', async () => {
   const data = dataFolder();
   const env = { DATA_DIR: data.path, LOG_LEVEL: 'warn' };
   const up = startCommand('src/cli/main.js', ['up', '--port', '0'], env);
@@ -51,7 +51,7 @@ it('stores the first epoch of iris within half a second of its submission, in th
     const median = latencies[runs >> 1] ?? Number.NaN;
     console.log(`submit → first epoch heard by the client, ${runs} runs of iris:`);
     console.log(`  min ${latencies[0]} ms, median ${median} ms, max ${latencies.at(-1)} ms`);
-    expect(median).toBeLessThan(500);
+    expect(median).toBeLessThanOrEqual(250);
   } finally {
     up.child.kill('SIGTERM');
     await up.exitCode;

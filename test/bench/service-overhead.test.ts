@@ -1,0 +1,115 @@
+// Job B through the whole service against the bare engine, in turn on the same rows: the time from one stored epoch to
+// the next, and from one computed epoch to the next. Wants an idle machine: `npm run bench:service`.
+import { availableParallelism } from 'node:os';
+import { expect, it } from 'vitest';
+import { parseCsv } from '../../src/datasets/csv.ts';
+import { type EngineSpecInput, engineSpec } from '../../src/engine/spec.ts';
+import { createTraining } from '../../src/engine/train.ts';
+import { createLog } from '../../src/log.ts';
+import { chooseBackend, executorsOf } from '../../workers/engine-backend.ts';
+import { createTrainingCrew } from '../../workers/training-crew.ts';
+import { until } from '../flow/support/lifecycle.ts';
+import { featuresOf, ROWS, readJobs } from './jobs.ts';
+import { ask, type MeasuredService, startMeasured, submitRun } from './support/service.ts';
+
+const rounds = 7;
+const epochs = 16;
+const overheadMax = 0.05;
+
+const { B: job } = readJobs();
+
+/** Bytes as features, a class in ten as the target. */
+function rowsOfB(): string {
+  let state = 1;
+  const draw = (below: number): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+  const features = featuresOf(job);
+  const names = Array.from({ length: features }, (_, i) => `x${i}`);
+  const lines = [[...names, 'class'].join()];
+  for (let row = 0; row < ROWS; row++) {
+    const cells = Array.from({ length: features }, () => draw(256));
+    lines.push([...cells, draw(job.outputs)].join());
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+const specOf = (dataset: string): EngineSpecInput => ({
+  seed: 1,
+  data: { dataset, target: 'class', split: { kind: 'random', validation: 0, test: 0 } },
+  model: {
+    layers: [
+      ...job.dense.map((units) => ({ kind: 'dense' as const, units, activation: { kind: job.activation } })),
+      { kind: 'dense', units: job.outputs, activation: { kind: 'softmax' } },
+    ],
+  },
+  loss: { kind: 'crossEntropy' },
+  optimizer: { kind: 'adam', learningRate: job.learningRate },
+  training: { epochs, batchSize: job.batchSize, lastBatch: 'drop' },
+  metrics: [],
+});
+
+async function upload({ url, headers }: MeasuredService, csv: string): Promise<string> {
+  const { status, text } = await ask(`${url}/v1/datasets?name=b`, {
+    method: 'POST',
+    headers: { ...headers, 'content-type': 'text/csv' },
+    body: csv,
+  });
+  expect(status, text).toBe(201);
+  return JSON.parse(text).id;
+}
+
+/** Milliseconds an epoch, from the times when the first and the last were stored. */
+async function throughService(service: MeasuredService, body: string): Promise<number> {
+  const id = await submitRun(service, body);
+  const get = async (path: string) =>
+    JSON.parse((await ask(`${service.url}/v1/runs/${id}${path}`, { headers: service.headers })).text);
+  await until(async () => (await get('')).status === 'succeeded', 'the run', 120_000);
+  const { data }: { data: { type: string; createdAt: string }[] } = await get('/events?limit=100');
+  const stored = data.filter(({ type }) => type === 'epoch').map(({ createdAt }) => Date.parse(createdAt));
+  expect(stored).toHaveLength(epochs);
+  return (Math.max(...stored) - Math.min(...stored)) / (epochs - 1);
+}
+
+it('takes at most a twentieth longer through the service than in the bare engine', async () => {
+  const csv = rowsOfB();
+  const table = await parseCsv(Buffer.from(csv));
+  const backend = chooseBackend('auto', createLog('silent', 'bench'));
+  const spec = engineSpec.parse(specOf('bare'));
+  const service = await startMeasured();
+  try {
+    const crew = createTrainingCrew(spec.training.threads, backend, availableParallelism());
+    const bare = (): number => {
+      const at = { spec, table, backend: executorsOf(backend), crewFor: crew.crewFor };
+      const training = createTraining(at);
+      crew.allow(availableParallelism());
+      let firstAt = Number.NaN;
+      while (training.stopReason === null) {
+        training.runEpoch({ shouldStop: () => false, onSteps: () => undefined });
+        if (training.epoch === 1) firstAt = performance.now();
+      }
+      const lastAt = performance.now();
+      training.dispose();
+      return (lastAt - firstAt) / (epochs - 1);
+    };
+    const body = JSON.stringify(specOf(await upload(service, csv)));
+    // Both once before it counts.
+    await throughService(service, body);
+    bare();
+    const pairs: { service: number; bare: number }[] = [];
+    for (let round = 0; round < rounds; round++) {
+      pairs.push({ service: await throughService(service, body), bare: bare() });
+    }
+    const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[rounds >> 1] ?? Number.NaN;
+    const ratio = median(pairs.map((pair) => pair.service / pair.bare));
+    const [inService, alone] = [median(pairs.map((p) => p.service)), median(pairs.map((p) => p.bare))];
+    console.log(
+      `job B on ${backend}, ${rounds} pairs of ${epochs} epochs: ${inService.toFixed(1)} ms an epoch through the ` +
+        `service, ${alone.toFixed(1)} ms in the bare engine, median ratio ${ratio.toFixed(3)}`,
+    );
+    expect(ratio).toBeLessThanOrEqual(1 + overheadMax);
+  } finally {
+    await service.stop();
+  }
+});
