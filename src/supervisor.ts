@@ -33,7 +33,7 @@ export interface ServiceOptions {
  * docker-compose.yml says the same.
  */
 const workerMemory = {
-  execArgv: ['--max-semi-space-size=2', '--expose-gc'],
+  execArgv: ['--max-semi-space-size=1', '--expose-gc'],
   env: { MALLOC_MMAP_THRESHOLD_: '65536' },
 };
 

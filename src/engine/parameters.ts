@@ -62,8 +62,13 @@ export function writeValues(executor: Executor, plan: Plan, values: readonly Flo
   }
 }
 
-export const allFinite = (values: readonly Float32Array[]): boolean =>
-  values.every((array) => array.every((value) => Number.isFinite(value)));
+export function allFinite(values: readonly Float32Array[]): boolean {
+  for (const array of values) {
+    // A loop: a call for each of millions of weights would take as long as some training steps.
+    for (let i = 0; i < array.length; i++) if (!Number.isFinite(array[i])) return false;
+  }
+  return true;
+}
 
 export const countOf = (shape: readonly number[]): number => shape.reduce((product, n) => product * n, 1);
 
@@ -76,24 +81,43 @@ function sizesOf({ shape }: ParameterInfo) {
 function toLogical(p: ParameterInfo, values: Float32Array): Float32Array {
   if (!p.transposed) return values.slice();
   const { units, inputs, taps } = sizesOf(p);
-  const out = new Float32Array(values.length);
-  let from = 0;
-  for (let t = 0; t < taps; t++) {
-    for (let i = 0; i < inputs; i++) {
-      for (let u = 0; u < units; u++) out[(u * inputs + i) * taps + t] = values[from++] ?? 0;
-    }
-  }
-  return out;
+  // From taps × inputs × units by way of inputs × taps, both with the units last.
+  const byInput = taps === 1 ? values : exchanged(values, taps, inputs, units);
+  return transposed(byInput, inputs * taps, units);
 }
 
 function toBuffer(p: ParameterInfo, values: Float32Array): Float32Array {
   if (!p.transposed) return values;
   const { units, inputs, taps } = sizesOf(p);
+  const byInput = transposed(values, units, inputs * taps);
+  return taps === 1 ? byInput : exchanged(byInput, inputs, taps, units);
+}
+
+/** Elements of a side of the squares that a transposition goes by, so that both of its sides stay in the cache. */
+const SQUARE = 32;
+
+/** rows × columns to columns × rows. */
+function transposed(values: Float32Array, rows: number, columns: number): Float32Array {
   const out = new Float32Array(values.length);
-  let from = 0;
-  for (let u = 0; u < units; u++) {
-    for (let i = 0; i < inputs; i++) {
-      for (let t = 0; t < taps; t++) out[(t * inputs + i) * units + u] = values[from++] ?? 0;
+  for (let top = 0; top < rows; top += SQUARE) {
+    const bottom = Math.min(top + SQUARE, rows);
+    for (let left = 0; left < columns; left += SQUARE) {
+      const right = Math.min(left + SQUARE, columns);
+      for (let c = left; c < right; c++) {
+        for (let r = top; r < bottom; r++) out[c * rows + r] = values[r * columns + c] ?? 0;
+      }
+    }
+  }
+  return out;
+}
+
+/** first × second × length to second × first × length. */
+function exchanged(values: Float32Array, first: number, second: number, length: number): Float32Array {
+  const out = new Float32Array(values.length);
+  for (let f = 0; f < first; f++) {
+    for (let s = 0; s < second; s++) {
+      const from = (f * second + s) * length;
+      out.set(values.subarray(from, from + length), (s * first + f) * length);
     }
   }
   return out;

@@ -1,13 +1,17 @@
 // Job B through the whole service against the bare engine, in turn on the same rows: the time from one stored epoch to
 // the next, and from one computed epoch to the next. Wants an idle machine: `npm run bench:service`.
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { expect, it } from 'vitest';
 import { parseCsv } from '../../src/datasets/csv.ts';
+import type { Plan } from '../../src/engine/kernels.ts';
 import { type EngineSpecInput, engineSpec } from '../../src/engine/spec.ts';
 import { createTraining } from '../../src/engine/train.ts';
 import { createLog } from '../../src/log.ts';
-import { chooseBackend, executorsOf } from '../../workers/engine-backend.ts';
-import { createTrainingCrew } from '../../workers/training-crew.ts';
+import { packageRoot } from '../../src/package-root.ts';
+import { createCrew } from '../../workers/crew.ts';
+import { chooseBackend, executorsOf, threadsFor } from '../../workers/engine-backend.ts';
 import { until } from '../flow/support/lifecycle.ts';
 import { featuresOf, ROWS, readJobs } from './jobs.ts';
 import { ask, type MeasuredService, startMeasured, submitRun } from './support/service.ts';
@@ -79,11 +83,15 @@ it('takes at most a twentieth longer through the service than in the bare engine
   const spec = engineSpec.parse(specOf('bare'));
   const service = await startMeasured();
   try {
-    const crew = createTrainingCrew(spec.training.threads, backend, availableParallelism());
+    const entry = pathToFileURL(join(packageRoot(), 'dist', 'workers', 'crew-thread.js'));
+    const threads = availableParallelism();
+    const crew = threads > 1 ? createCrew(threads, { entry }) : null;
     const bare = (): number => {
-      const at = { spec, table, backend: executorsOf(backend), crewFor: crew.crewFor };
-      const training = createTraining(at);
-      crew.allow(availableParallelism());
+      const crewFor = (plan: Plan) => {
+        crew?.use(threadsFor(plan, backend, threads));
+        return crew ?? undefined;
+      };
+      const training = createTraining({ spec, table, backend: executorsOf(backend), crewFor });
       let firstAt = Number.NaN;
       while (training.stopReason === null) {
         training.runEpoch({ shouldStop: () => false, onSteps: () => undefined });
@@ -109,6 +117,7 @@ it('takes at most a twentieth longer through the service than in the bare engine
         `service, ${alone.toFixed(1)} ms in the bare engine, median ratio ${ratio.toFixed(3)}`,
     );
     expect(ratio).toBeLessThanOrEqual(1 + overheadMax);
+    await crew?.close();
   } finally {
     await service.stop();
   }
