@@ -12,7 +12,6 @@ import { createLog } from '../../src/log.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { createCrew } from '../../workers/crew.ts';
 import { chooseBackend, executorsOf, threadsFor } from '../../workers/engine-backend.ts';
-import { until } from '../flow/support/lifecycle.ts';
 import { featuresOf, ROWS, readJobs } from './jobs.ts';
 import { ask, type MeasuredService, startMeasured, submitRun } from './support/service.ts';
 
@@ -67,10 +66,11 @@ async function upload({ url, headers }: MeasuredService, csv: string): Promise<s
 /** Milliseconds an epoch, from the times when the first and the last were stored. */
 async function throughService(service: MeasuredService, body: string): Promise<number> {
   const id = await submitRun(service, body);
-  const get = async (path: string) =>
-    JSON.parse((await ask(`${service.url}/v1/runs/${id}${path}`, { headers: service.headers })).text);
-  await until(async () => (await get('')).status === 'succeeded', 'the run', 120_000);
-  const { data }: { data: { type: string; createdAt: string }[] } = await get('/events?limit=100');
+  const events = `${service.url}/v1/runs/${id}/events`;
+  // The stream ends with the run; asking again and again would take the training's processors.
+  await ask(events, { headers: { ...service.headers, accept: 'text/event-stream' } });
+  const { text } = await ask(`${events}?limit=100`, { headers: service.headers });
+  const { data }: { data: { type: string; createdAt: string }[] } = JSON.parse(text);
   const stored = data.filter(({ type }) => type === 'epoch').map(({ createdAt }) => Date.parse(createdAt));
   expect(stored).toHaveLength(epochs);
   return (Math.max(...stored) - Math.min(...stored)) / (epochs - 1);
