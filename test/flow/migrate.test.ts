@@ -71,6 +71,12 @@ describe('migrate', () => {
     expect(record.map((row) => row.migration_name)).toEqual(names);
   });
 
+  it('stores weights as they are', async () => {
+    await migrate(migrated.url);
+    const storage = `SELECT attstorage FROM pg_attribute WHERE attrelid = '"Checkpoint"'::regclass AND attname = 'bytes'`;
+    expect(await query(migrated.url, storage)).toEqual([{ attstorage: 'e' }]);
+  });
+
   it('yields exactly what prisma/schema.prisma describes', async () => {
     const schema = await readFile(join(packageRoot(), 'prisma', 'schema.prisma'), 'utf8');
     const [all] = await Promise.all([schemaDifference(described.url, null, schema), migrate(migrated.url)]);
