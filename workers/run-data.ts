@@ -17,7 +17,7 @@ export interface DataCaches {
 
 /** What no run uses is kept up to these sizes. What was prepared from a table stands in for it. */
 const parsedBytesMax = 32 * 1024 ** 2;
-const encodedBytesMax = 512 * 1024 ** 2;
+const encodedBytesMax = 256 * 1024 ** 2;
 
 export function createDataCaches(): DataCaches {
   return { parsed: createSharedCache(parsedBytesMax), encoded: createSharedCache(encodedBytesMax) };
@@ -54,7 +54,8 @@ export async function openRunData(
   const source = { contentSha256, categorical };
   const { seed, loss, data: { dataset: _, ...data } = {} } = preparation.parse(spec);
 
-  const encodedShare = await encoded.acquire(canonicalJson({ ...source, seed, loss, data }));
+  // Numbers are about as long in the file as they are encoded.
+  const encodedShare = await encoded.acquire(canonicalJson({ ...source, seed, loss, data }), byteLength);
   const parsedShare = encodedShare.value === null ? await parsed.acquire(canonicalJson(source)) : null;
   const chunks = readChunks(db, datasetId, byteLength);
 

@@ -12,8 +12,8 @@ export interface Share<T> {
 }
 
 export interface SharedCache<T> {
-  /** Waits while another user is making it. */
-  acquire(key: string): Promise<Share<T>>;
+  /** Waits while another user is making it. Where it has to be made, room for the expected bytes is made first. */
+  acquire(key: string, expectedBytes?: number): Promise<Share<T>>;
 }
 
 interface Entry<T> {
@@ -77,12 +77,13 @@ export function createSharedCache<T>(bytesMax: number): SharedCache<T> {
   };
 
   return {
-    acquire: async (key) => {
+    acquire: async (key, expectedBytes = 0) => {
       for (;;) {
         const entry = entries.get(key);
         if (entry === undefined) {
-          const fresh = createEntry<T>();
+          const fresh = createEntry<T>(expectedBytes);
           entries.set(key, fresh);
+          trim();
           return shareOf(key, fresh);
         }
         if (entry.value !== null) {
@@ -97,10 +98,10 @@ export function createSharedCache<T>(bytesMax: number): SharedCache<T> {
   };
 }
 
-function createEntry<T>(): Entry<T> {
+function createEntry<T>(byteLength: number): Entry<T> {
   let settle: () => void = () => undefined;
   const settled = new Promise<void>((resolve) => {
     settle = resolve;
   });
-  return { value: null, byteLength: 0, users: 1, settled, settle };
+  return { value: null, byteLength, users: 1, settled, settle };
 }

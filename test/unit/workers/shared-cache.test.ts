@@ -78,4 +78,26 @@ describe('what runs share', () => {
     user.release();
     expect((await cache.acquire('large')).value).toBeNull();
   });
+
+  it('makes room before something large is made', async () => {
+    const cache = createSharedCache<string>(20);
+    const old = await cache.acquire('old');
+    make(old, 'O', 15);
+    old.release();
+    const fresh = await cache.acquire('fresh', 15);
+    expect((await cache.acquire('old')).value).toBeNull();
+    make(fresh, 'F', 15);
+  });
+
+  it('holds nothing through a share that was released', async () => {
+    const cache = createSharedCache<string>(20);
+    const maker = await cache.acquire('a');
+    make(maker, 'A');
+    const user = await cache.acquire('a');
+    for (const share of [maker, user]) {
+      expect(share.value).toBe('A');
+      share.release();
+      expect(share.value).toBeNull();
+    }
+  });
 });
