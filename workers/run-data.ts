@@ -7,7 +7,7 @@ import type { ClaimedRun } from '../src/runs/lease-store.ts';
 import { DamagedDatasetError, readChunks } from './chunk-store.ts';
 import { collectGarbage } from './garbage.ts';
 import type { ChunkMessage, StartData, ThreadMessage } from './protocol.ts';
-import { createSharedCache, type SharedCache } from './shared-cache.ts';
+import { createSharedCache, type Share, type SharedCache } from './shared-cache.ts';
 import { type EncodedData, encodedBytes, type ParsedData, parsedBytes } from './shared-data.ts';
 
 export interface DataCaches {
@@ -43,11 +43,12 @@ const preparation = z.object({
   data: z.looseObject({ dataset: z.unknown().optional() }).optional(),
 });
 
-/** Waits while another run prepares the same. */
+/** Waits while another run prepares the same; rejects with the signal's reason once that aborts. */
 export async function openRunData(
   db: SqlDatabase,
   { parsed, encoded }: DataCaches,
   { spec, datasetId, dataset }: ClaimedRun,
+  signal: AbortSignal,
 ): Promise<RunData> {
   const { contentSha256, byteLength, rowCount } = dataset;
   const categorical = columnNames.parse(dataset.categorical);
@@ -55,8 +56,15 @@ export async function openRunData(
   const { seed, loss, data: { dataset: _, ...data } = {} } = preparation.parse(spec);
 
   // Numbers are about as long in the file as they are encoded.
-  const encodedShare = await encoded.acquire(canonicalJson({ ...source, seed, loss, data }), byteLength);
-  const parsedShare = encodedShare.value === null ? await parsed.acquire(canonicalJson(source)) : null;
+  const options = { expectedBytes: byteLength, signal };
+  const encodedShare = await encoded.acquire(canonicalJson({ ...source, seed, loss, data }), options);
+  let parsedShare: Share<ParsedData> | null = null;
+  if (encodedShare.value === null) {
+    parsedShare = await parsed.acquire(canonicalJson(source), { signal }).catch((error: unknown) => {
+      encodedShare.release();
+      throw error;
+    });
+  }
   const chunks = readChunks(db, datasetId, byteLength);
 
   const start = (): StartData => {

@@ -50,6 +50,8 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
   const { hold } = claimed;
   const log = deps.log.child({ run: hold.runId, fence: hold.fence });
   const outOfTime = new AbortController();
+  /** Nothing is to be started any more. */
+  const leaving = new AbortController();
   const patience = { log, signal: outOfTime.signal };
 
   let data: RunData | null = null;
@@ -72,6 +74,9 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
   };
   const onWanted = (next: HeldStatus | 'lost'): void => {
     wanted = next;
+    if (wanted !== 'running') {
+      leaving.abort();
+    }
     if (wanted === 'lost') {
       log.warn('the run is held by somebody else or nobody; dropped it');
       end({ type: 'lost' });
@@ -177,13 +182,18 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
   /** Up to the end of the training, however it comes. */
   const train = async (): Promise<End> => {
     const { epoch, spec } = claimed;
-    data = await openRunData(db, deps.caches, claimed);
+    data = await openRunData(db, deps.caches, claimed, leaving.signal).catch((error: unknown) => {
+      if (leaving.signal.aborted) {
+        return null;
+      }
+      throw error;
+    });
     const checkpoint =
       epoch === 0 ? null : await persist('checkpoint', () => readLatestCheckpoint(db, hold.runId), patience);
     if (wanted === 'lost') {
       return { type: 'lost' };
     }
-    if (draining || wanted !== 'running') {
+    if (data === null || draining || wanted !== 'running') {
       return { type: 'stopped', checkpoint: null };
     }
     thread = deps.threads.acquire();
@@ -226,6 +236,7 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
     check: heartbeat.check,
     drain: () => {
       draining = true;
+      leaving.abort();
       stopThread(drainGraceMs);
       setTimeout(() => outOfTime.abort(), drainLimitMs).unref();
     },

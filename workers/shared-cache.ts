@@ -11,9 +11,17 @@ export interface Share<T> {
   release(): void;
 }
 
+export interface AcquireOptions {
+  readonly expectedBytes?: number;
+  readonly signal?: AbortSignal;
+}
+
 export interface SharedCache<T> {
-  /** Waits while another user is making it. Where it has to be made, room for the expected bytes is made first. */
-  acquire(key: string, expectedBytes?: number): Promise<Share<T>>;
+  /**
+   * Waits while another user is making it; rejects with the signal's reason once that aborts. Where it has to be made,
+   * room for the expected bytes is made first.
+   */
+  acquire(key: string, options?: AcquireOptions): Promise<Share<T>>;
 }
 
 interface Entry<T> {
@@ -77,8 +85,9 @@ export function createSharedCache<T>(bytesMax: number): SharedCache<T> {
   };
 
   return {
-    acquire: async (key, expectedBytes = 0) => {
+    acquire: async (key, { expectedBytes = 0, signal } = {}) => {
       for (;;) {
+        signal?.throwIfAborted();
         const entry = entries.get(key);
         if (entry === undefined) {
           const fresh = createEntry<T>(expectedBytes);
@@ -92,7 +101,7 @@ export function createSharedCache<T>(bytesMax: number): SharedCache<T> {
           entries.set(key, entry);
           return shareOf(key, entry);
         }
-        await entry.settled;
+        await settledOrAborted(entry.settled, signal);
       }
     },
   };
@@ -104,4 +113,14 @@ function createEntry<T>(byteLength: number): Entry<T> {
     settle = resolve;
   });
   return { value: null, byteLength, users: 1, settled, settle };
+}
+
+async function settledOrAborted(settled: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return settled;
+  const done = new AbortController();
+  const aborted = new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true, signal: done.signal });
+  });
+  await Promise.race([settled, aborted]);
+  done.abort();
 }

@@ -10,10 +10,12 @@ import { engineSpec } from '../../src/engine/spec.ts';
 import { createTraining } from '../../src/engine/train.ts';
 import { createLog } from '../../src/log.ts';
 import { packageRoot } from '../../src/package-root.ts';
+import { requestCancel } from '../../src/runs/control-store.ts';
 import { claimRun } from '../../src/runs/lease-store.ts';
 import { readChunks } from '../../workers/chunk-store.ts';
 import { startRun } from '../../workers/run.ts';
 import { createDataCaches, type DataCaches } from '../../workers/run-data.ts';
+import type { SharedCache } from '../../workers/shared-cache.ts';
 import {
   insertDataset,
   insertRun,
@@ -65,7 +67,7 @@ beforeEach(() => {
 const made = () =>
   threads.heard.flatMap(({ type }) => (type === 'parsed' || type === 'encoded' ? [type] : []));
 
-async function train(spec: ReturnType<typeof specOf>, backend: 'wasm' | 'interpreter' = 'wasm') {
+async function start(spec: ReturnType<typeof specOf>, backend: 'wasm' | 'interpreter' = 'wasm') {
   const runId = await insertRun(at, {
     datasetId: spec.data.dataset,
     spec: JSON.parse(JSON.stringify(spec)),
@@ -74,7 +76,12 @@ async function train(spec: ReturnType<typeof specOf>, backend: 'wasm' | 'interpr
   const claimed = await claimRun(at.db, runId, { workerId: 'test', leaseSeconds: 30 });
   if (claimed === null) throw new Error('the run was not queued');
   const deps = { db: at.sql, caches, threads, threadsMax: 1, leaseSeconds: 30, stallSeconds: 20, log };
-  await startRun({ ...deps, backend }, claimed).ended;
+  return { task: startRun({ ...deps, backend }, claimed), runId };
+}
+
+async function train(spec: ReturnType<typeof specOf>, backend: 'wasm' | 'interpreter' = 'wasm') {
+  const { task, runId } = await start(spec, backend);
+  await task.ended;
   return at.db.run.findUniqueOrThrow({ where: { id: runId } });
 }
 
@@ -142,6 +149,34 @@ describe('runs on one dataset', () => {
     await train(specOf(await store()));
     await train(specOf(await store()));
     expect(made()).toHaveLength(2);
+  });
+});
+
+describe('a run that waits for data another one prepares', () => {
+  it.each(['cancel', 'drain'] as const)('leaves at once on a %s', async (word) => {
+    const dataset = await store();
+    const acquired: string[] = [];
+    const { parsed, encoded } = createDataCaches();
+    // Whatever it asks for is being made by somebody who never gets it done.
+    const busy = <T>(cache: SharedCache<T>): SharedCache<T> => ({
+      acquire: async (key, options) => {
+        await cache.acquire(key);
+        acquired.push(key);
+        return cache.acquire(key, options);
+      },
+    });
+    caches = { parsed: busy(parsed), encoded: busy(encoded) };
+    const { task, runId } = await start(specOf(dataset));
+    await until(() => acquired.length === 1, 'the wait');
+    if (word === 'drain') task.drain();
+    else {
+      await requestCancel(at.db, at.projectId, runId);
+      task.check();
+    }
+    await task.ended;
+    const { status } = await at.db.run.findUniqueOrThrow({ where: { id: runId } });
+    expect(status).toBe(word === 'drain' ? 'queued' : 'cancelled');
+    expect(threads.starts).toEqual([]);
   });
 });
 

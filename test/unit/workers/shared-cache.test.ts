@@ -84,7 +84,7 @@ describe('what runs share', () => {
     const old = await cache.acquire('old');
     make(old, 'O', 15);
     old.release();
-    const fresh = await cache.acquire('fresh', 15);
+    const fresh = await cache.acquire('fresh', { expectedBytes: 15 });
     expect((await cache.acquire('old')).value).toBeNull();
     make(fresh, 'F', 15);
   });
@@ -99,5 +99,18 @@ describe('what runs share', () => {
       share.release();
       expect(share.value).toBeNull();
     }
+  });
+
+  it('is not waited for by those that leave', async () => {
+    const cache = createSharedCache<string>(20);
+    const maker = await cache.acquire('a');
+    const leaving = new AbortController();
+    const left = cache.acquire('a', { signal: leaving.signal });
+    const stays = cache.acquire('a', { signal: new AbortController().signal });
+    expect(await isPending(Promise.race([left, stays]))).toBe(true);
+    leaving.abort(new Error('left'));
+    await expect(left).rejects.toThrow('left');
+    make(maker, 'A');
+    expect((await stays).value).toBe('A');
   });
 });
