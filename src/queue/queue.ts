@@ -14,7 +14,7 @@ export interface Ticket {
 export interface TicketQueue {
   /**
    * Rejects within about 1.5 s, mostly at once, when the back end is away; such a ticket may yet arrive.
-   * `fence` is 0 for a new run.
+   * `fence` is 0 for a new run. A ticket like one that waits, or was received moments ago, is dropped.
    */
   send(runId: string, fence?: number): Promise<void>;
   sendAll(tickets: readonly Ticket[]): Promise<void>;
