@@ -35,8 +35,8 @@ export function readChunks(db: SqlDatabase, datasetId: string, byteLength: numbe
       }
       index++;
       offset += bytes.length;
-      // Small buffers lie together in one of Node's.
-      return bytes.buffer.byteLength === bytes.length ? bytes : bytes.slice();
+      // Small buffers lie together in one of Node's, which cannot be given away; a Buffer's slice would lie there too.
+      return bytes.buffer.byteLength === bytes.length ? bytes : new Uint8Array(bytes);
     },
   };
 }
