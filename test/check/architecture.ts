@@ -24,6 +24,7 @@ export function findBreaches(sources: Sources): string[] {
         .map((rule) => `${each.from} imports ${each.to}: ${rule.name}`),
     ),
     ...[...sources].flatMap(([path, text]) => environmentReads(path, text)),
+    ...[...sources].flatMap(([path, text]) => inexactMath(path, text)),
     ...findCycles(imports).map((cycle) => `import cycle: ${cycle.join(' → ')}`),
   ];
 }
@@ -143,6 +144,16 @@ function environmentReads(path: string, text: string): string[] {
   }
   const reads = text.match(/process\.env\b(\.|\[)/g) ?? [];
   return reads.map(() => `${path}: only src/config.ts reads process.env`);
+}
+
+/** Functions whose last bits each engine of JavaScript chooses for itself. src/engine/scalar-math.ts has ours. */
+function inexactMath(path: string, text: string): string[] {
+  if (!within(path, 'src/engine')) {
+    return [];
+  }
+  const inexact =
+    /Math\.(a?cosh?|a?sinh?|a?tanh?|atan2|cbrt|exp|expm1|hypot|log|log10|log1p|log2|pow|random)\b/g;
+  return (text.match(inexact) ?? []).map((call) => `${path}: ${call} gives no promised bits in the engine`);
 }
 
 /** Cycles among the imports that are left after compilation, each once. */

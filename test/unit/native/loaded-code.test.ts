@@ -1,29 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { input, mul } from '../../../src/engine/expr.ts';
 import { detectIsas } from '../../../src/native/cpu.ts';
 import { createExecutor } from '../../../src/native/executor.ts';
 import { createCodeCache } from '../../../src/native/loaded-code.ts';
 import { openMemory } from '../../../src/native/memory.ts';
-import { normals, oneStep, planOf } from '../engine/codegen/compare.ts';
+import { normals, oneStep, planOfFactor } from '../engine/codegen/compare.ts';
 import { native } from '../engine/codegen/native.ts';
-
-const planOfFactor = (factor: number, label = 'map') =>
-  planOf({
-    batchSize: 2,
-    kernels: (buffers) => {
-      const x = buffers.matrix(`x of ${label}`, 'batch', 5);
-      return [
-        {
-          kind: 'map',
-          label,
-          rows: 'batch',
-          columns: 5,
-          bindings: [{ name: 'x', source: { from: 'buffer', buffer: x, extent: 'full' } }],
-          stores: [{ expr: mul(input('x'), factor), target: { to: 'buffer', buffer: x } }],
-        },
-      ];
-    },
-  });
 
 /** A cache, and what is loaded by it at the moment. */
 function watched(bytesMax: number) {

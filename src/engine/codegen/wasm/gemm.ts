@@ -5,8 +5,10 @@
  * A transposed A is read as it lies: the rows of a tile are neighbours in a panel. A transposed B is packed, one panel
  * of columns at a time. Windows of images are read as they lie, line by line: a tile does not go round a line's end.
  */
+
 import type { GemmKernel, View } from '../../kernels.ts';
 import { laneProgramOf } from '../lane-program.ts';
+import { log2 } from '../log2.ts';
 import type { Amount, Range } from './amount.ts';
 import type { Code, Local } from './assembler.ts';
 import { advance, countDown, repeat } from './loops.ts';
@@ -243,7 +245,7 @@ function divide(code: Code, rows: Amount, rowsMax: number, tileOf: (rows: number
   rows.push();
   code.set(left);
   countDown(code, left, rowsMax, () => tileOf(rowsMax));
-  for (let piece = 2 ** Math.floor(Math.log2(rowsMax - 1)); piece >= 1; piece >>= 1) {
+  for (let piece = 2 ** log2(rowsMax - 1); piece >= 1; piece >>= 1) {
     code.block(() => {
       code.get(left);
       code.i32(piece);

@@ -3,7 +3,9 @@
  * own buffers, taken as needed and used again. Threads of one process may share it: slots are taken and given back by
  * single atomic operations, so that a thread may end anywhere; what it held is lost until the memory itself goes.
  */
+
 import type { ResidentData } from '../../kernels.ts';
+import { log2 } from '../log2.ts';
 import type { WasmMemory } from './runtime.ts';
 import { Memory, PAGE_BYTES, PAGES_MAX } from './runtime.ts';
 
@@ -109,7 +111,7 @@ export function adoptTables(handle: TablesHandle): ResidentTables {
 /** Of a few sizes only, so that slots fit again: at most a quarter is left over. */
 function pagesFor(bytes: number): number {
   const pages = Math.max(1, Math.ceil(bytes / PAGE_BYTES));
-  const unit = 2 ** Math.max(0, Math.floor(Math.log2(pages)) - 2);
+  const unit = 2 ** Math.max(0, log2(pages) - 2);
   return Math.ceil(pages / unit) * unit;
 }
 

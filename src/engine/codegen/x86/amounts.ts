@@ -1,7 +1,9 @@
 /** Numbers of rows and blocks: known when the code is made, or words of the frame; and the loops over them. */
+
 import type { Dim } from '../../kernels.ts';
 import { rowsPerSample, VIRTUAL_LANES } from '../../kernels.ts';
 import type { Split } from '../../schedule.ts';
+import { log2 } from '../log2.ts';
 import type { Gp, Mem } from './operands.ts';
 import { rax, rcx, rdx } from './operands.ts';
 import type { Target } from './target.ts';
@@ -69,7 +71,7 @@ export function blocksOf(target: Target, columns: Dim, split: Split): Span {
   const blocks = frame.word();
   asm.mov(rax, length);
   asm.opImmediate('add', rax, VIRTUAL_LANES - 1);
-  asm.shift('shr', rax, Math.log2(VIRTUAL_LANES));
+  asm.shift('shr', rax, log2(VIRTUAL_LANES));
   asm.mov(blocks, rax);
   return divided ? shareOfCount(target, blocks) : span(0, blocks);
 }

@@ -1,5 +1,7 @@
 /** The rows of a product for one group of columns: which tiles, in which order, and where each finds its operands. */
+
 import { VIRTUAL_LANES } from '../../kernels.ts';
+import { log2 } from '../log2.ts';
 import type { Span } from './amounts.ts';
 import { countOf, loadAmount, repeat } from './amounts.ts';
 import type { Gp, Label, Mem } from './operands.ts';
@@ -144,7 +146,7 @@ function emitDownColumns(p: Product, rows: Span, max: number, call: Call): void 
   /** Rows M … M + count − 1, which lie in one block of A's columns from column `first` on, where that is known. */
   const chunk = (count: number): void => {
     asm.mov(COUNTER, M);
-    asm.shift('shr', COUNTER, Math.log2(VIRTUAL_LANES));
+    asm.shift('shr', COUNTER, log2(VIRTUAL_LANES));
     pointAtBlock(target, A_ROWS, COUNTER, a.capacityRows);
     if (count < VIRTUAL_LANES) {
       asm.mov(rax, M);

@@ -2,10 +2,12 @@
  * Matrix products: for each group of columns, tiles of rows that fit the registers. A transposed A is read as it lies:
  * a tile's rows are neighbours in a panel. A transposed B is packed, group by group, into the thread's scratch.
  */
+
 import type { GemmKernel } from '../../kernels.ts';
 import { VIRTUAL_LANES } from '../../kernels.ts';
 import type { Split } from '../../schedule.ts';
 import { laneProgramOf } from '../lane-program.ts';
+import { log2 } from '../log2.ts';
 import { countOf, shareOf } from './amounts.ts';
 import { emitRows, emitWrittenOut, GROUP_B, GROUP_COLUMN, GROUP_OUT } from './gemm-rows.ts';
 import { createLaneEmitter } from './lane-emitter.ts';
@@ -115,7 +117,7 @@ function eachGroup(p: Product, group: ColumnGroup, n: number, body: () => void):
   }
   pointAtBlock(target, GROUP_OUT, BLOCK, p.outRows);
   asm.mov(GROUP_COLUMN, BLOCK);
-  asm.shift('shl', GROUP_COLUMN, Math.log2(BLOCK_BYTES));
+  asm.shift('shl', GROUP_COLUMN, log2(BLOCK_BYTES));
   asm.op('add', GROUP_COLUMN, ARENA);
   body();
   if (group.count > 1) {

@@ -1,6 +1,8 @@
 /** A map kernel down the rows of one block after another: elementwise, or reduced to a column. */
+
 import { VIRTUAL_LANES } from '../../kernels.ts';
 import type { Split } from '../../schedule.ts';
+import { log2 } from '../log2.ts';
 import { blocksOf, countOf, forEach, shareOf } from './amounts.ts';
 import type { MapCode } from './map-code.ts';
 import {
@@ -47,7 +49,7 @@ export function emitByBlocks(code: MapCode, split: Split): void {
   forEach(target, BLOCK, blocks, () =>
     lastOrWhole(target, last, partial, (absent) => {
       asm.mov(COLUMN, BLOCK);
-      asm.shift('shl', COLUMN, Math.log2(BLOCK_BYTES));
+      asm.shift('shl', COLUMN, log2(BLOCK_BYTES));
       asm.op('add', COLUMN, ARENA);
       walk.begin(BLOCK, rows.from);
       reset();

@@ -1,6 +1,8 @@
 /** A map kernel over one row: a line of blocks, with what is left over masked where its length moves. */
+
 import { VIRTUAL_LANES } from '../../kernels.ts';
 import type { Split } from '../../schedule.ts';
+import { log2 } from '../log2.ts';
 import { blocksOf, countOf, forEach, shareOf, span } from './amounts.ts';
 import type { MapCode } from './map-code.ts';
 import { BLOCK, emitBlock, isSmall, lastOrWhole, partialOf } from './map-code.ts';
@@ -30,7 +32,7 @@ export function emitLine(code: MapCode, split: Split): void {
   } else {
     forEach(target, BLOCK, blocks, () => {
       asm.mov(COLUMN, BLOCK);
-      asm.shift('shl', COLUMN, Math.log2(BLOCK_BYTES));
+      asm.shift('shl', COLUMN, log2(BLOCK_BYTES));
       asm.op('add', COLUMN, ARENA);
       const place = onLine(at(COLUMN));
       if (typeof length === 'number') {

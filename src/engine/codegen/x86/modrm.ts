@@ -1,4 +1,5 @@
 /** ModRM, SIB and displacement bytes: the second half of every instruction's encoding. */
+import { log2 } from '../log2.ts';
 import type { CodeBytes } from './bytes.ts';
 import type { Mem } from './operands.ts';
 import { isMem, rsp } from './operands.ts';
@@ -41,7 +42,7 @@ export function emitModRm(
   if (rm.index !== undefined || low(rm.base) === SIB_FOLLOWS) {
     if (rm.index === rsp) throw new Error('rsp cannot be an index');
     code.byte(mode | field | SIB_FOLLOWS);
-    const scale = Math.log2(rm.scale ?? 1);
+    const scale = log2(rm.scale ?? 1);
     code.byte((scale << 6) | (low(rm.index ?? NO_INDEX) << 3) | low(rm.base));
   } else code.byte(mode | field | low(rm.base));
   if (bare) return;

@@ -1,6 +1,8 @@
 /** Where the elements of one vector lie, and how a kernel's inputs are read there. rax is the lanes' own. */
+
 import type { Binding, BufferInfo, Source, Store, View } from '../../kernels.ts';
 import type { LaneProgram } from '../../linearize.ts';
+import { log2 } from '../log2.ts';
 import type { Locate, Origin, Sink } from './lane-emitter.ts';
 import { lanesFrom } from './lane-operations.ts';
 import type { Mem, Vec } from './operands.ts';
@@ -65,7 +67,7 @@ function indexAt(target: Target, axis: 'row' | 'col', place: Place): Origin {
   const load = (d: Vec): void => {
     asm.lea(rax, place[axis]);
     asm.op('sub', rax, ARENA);
-    asm.shift('shr', rax, Math.log2(FLOAT_BYTES));
+    asm.shift('shr', rax, log2(FLOAT_BYTES));
     asm.xmm.two('vmovd', d, rax);
     v.two('vpbroadcastd', d, d);
     if (axis === 'col') v.three('vpaddd', d, d, lanesFrom(asm, 0));

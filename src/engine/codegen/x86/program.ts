@@ -2,9 +2,11 @@
  * A program as a function of the System V calling convention: (call, thread, threads) → 0, or 1 if it gave up. It runs
  * step after step; a plan that is small has code of its own for whole batches, written out as far as possible.
  */
+
 import type { Kernel, Plan, Program } from '../../kernels.ts';
 import type { Split, Turn } from '../../schedule.ts';
 import { schedule } from '../../schedule.ts';
+import { log2 } from '../log2.ts';
 import { shareOfCount } from './amounts.ts';
 import type { Assembler } from './assembler.ts';
 import { emitBarrier } from './barrier.ts';
@@ -127,7 +129,7 @@ export function emitProgram(
   emitTurns(target);
   asm.bind(next);
   asm.mov(rax, step.rows);
-  asm.shift('shl', rax, Math.log2(FLOAT_BYTES));
+  asm.shift('shl', rax, log2(FLOAT_BYTES));
   asm.op('add', step.indices, rax);
   asm.opImmediate('add', rowsOfSteps, FLOAT_BYTES);
   asm.opImmediate('add', step.inputs, program.inputs.length * FLOAT_BYTES);

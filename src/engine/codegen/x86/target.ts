@@ -1,6 +1,8 @@
 /** What the generators of all kernels share: the plan, the code being written, and where the step's state lies. */
+
 import type { BufferId, BufferInfo, Dim, Plan } from '../../kernels.ts';
 import { rowsPerSample } from '../../kernels.ts';
+import { log2 } from '../log2.ts';
 import type { Assembler, VectorInstructions } from './assembler.ts';
 import type { Frame } from './frame.ts';
 import type { Isa } from './isa.ts';
@@ -79,7 +81,7 @@ export function pointAtBlock(target: Target, register: Gp, block: Gp, capacityRo
     asm.movImmediate(rcx, perPanel);
     asm.div(rcx);
     asm.imulImmediate(register, rax, capacityRows * line);
-    asm.shift('shl', rdx, Math.log2(BLOCK_BYTES));
+    asm.shift('shl', rdx, log2(BLOCK_BYTES));
     asm.op('add', register, rdx);
   }
   asm.op('add', register, ARENA);

@@ -1,4 +1,5 @@
 import type { LaneProgram } from '../../linearize.ts';
+import { log2 } from '../log2.ts';
 import { repeat } from './amounts.ts';
 import type { Origin } from './lane-emitter.ts';
 import type { Gp, Mem, Vec } from './operands.ts';
@@ -86,7 +87,7 @@ function emitSum(p: Product, perStep: number, a: Mem, b: Mem, multiply: (a: Mem,
       advance(count * aStep, count * bLine);
     };
     asm.mov(COUNT, k);
-    asm.shift('shr', COUNT, Math.log2(UNROLL_MOVING));
+    asm.shift('shr', COUNT, log2(UNROLL_MOVING));
     repeat(target, COUNT, block(UNROLL_MOVING));
     asm.mov(COUNT, k);
     asm.opImmediate('and', COUNT, UNROLL_MOVING - 1);

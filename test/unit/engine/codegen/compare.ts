@@ -4,6 +4,7 @@ import type { BufferTable } from '../../../../src/engine/buffers.ts';
 import { createBufferTable } from '../../../../src/engine/buffers.ts';
 import { createInterpreter } from '../../../../src/engine/codegen/interpreter.ts';
 import type { Crew } from '../../../../src/engine/crew.ts';
+import { input, mul } from '../../../../src/engine/expr.ts';
 import type {
   BufferId,
   Executor,
@@ -132,3 +133,22 @@ export const oneStep = (rows: number, inputs: readonly number[] = []): StepBatch
   rows: Int32Array.of(rows),
   inputs: Float32Array.from(inputs),
 });
+
+/** x ← factor · x over two rows of five. */
+export const planOfFactor = (factor: number, label = 'map'): Plan =>
+  planOf({
+    batchSize: 2,
+    kernels: (buffers) => {
+      const x = buffers.matrix(`x of ${label}`, 'batch', 5);
+      return [
+        {
+          kind: 'map',
+          label,
+          rows: 'batch',
+          columns: 5,
+          bindings: [{ name: 'x', source: { from: 'buffer', buffer: x, extent: 'full' } }],
+          stores: [{ expr: mul(input('x'), factor), target: { to: 'buffer', buffer: x } }],
+        },
+      ];
+    },
+  });

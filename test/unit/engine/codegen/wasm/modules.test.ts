@@ -1,26 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createWasmBackend } from '../../../../../src/engine/codegen/wasm/executor.ts';
 import { createModuleCache } from '../../../../../src/engine/codegen/wasm/modules.ts';
-import { input, mul } from '../../../../../src/engine/expr.ts';
-import { normals, oneStep, planOf } from '../compare.ts';
-
-const planOfFactor = (factor: number, label = 'map') =>
-  planOf({
-    batchSize: 2,
-    kernels: (buffers) => {
-      const x = buffers.matrix(`x of ${label}`, 'batch', 5);
-      return [
-        {
-          kind: 'map',
-          label,
-          rows: 'batch',
-          columns: 5,
-          bindings: [{ name: 'x', source: { from: 'buffer', buffer: x, extent: 'full' } }],
-          stores: [{ expr: mul(input('x'), factor), target: { to: 'buffer', buffer: x } }],
-        },
-      ];
-    },
-  });
+import { normals, oneStep, planOfFactor } from '../compare.ts';
 
 describe('the cache of modules', () => {
   it('has one module for plans of equal content, whatever their names', () => {
