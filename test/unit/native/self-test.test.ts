@@ -15,17 +15,23 @@ const TWO_BYTE_VEX = 0xc5;
 const THREE_BYTE_VEX = 0xc4;
 /** 256 bits and no prefix, in the last byte of either form. */
 const isPlainYmm = (byte = 0): boolean => (byte & 0x07) === 0x04;
+const EVEX = 0x62;
+/** The 0F opcodes on 512 bits, without a prefix, in the three bytes that follow. */
+const isPlainZmm = (first = 0, second = 0, third = 0): boolean =>
+  (first & 0x0f) === 1 && (second & 0x87) === 0x04 && (third & 0x60) === 0x40;
 
-/** One instruction of the 0F opcodes on ymm registers in place of another, wherever it stands. */
+/** One instruction of the 0F opcodes on whole registers in place of another, wherever it stands. */
 const swapped =
   (opcode: number, other: number) =>
   (code: Uint8Array): Uint8Array => {
     const changed = code.slice();
-    for (let i = 0; i + 3 < changed.length; i++) {
-      const [vex, second = 0, third = 0] = changed.subarray(i, i + 3);
+    for (let i = 0; i + 4 < changed.length; i++) {
+      const [vex, second = 0, third = 0, fourth = 0] = changed.subarray(i, i + 4);
       if (vex === TWO_BYTE_VEX && isPlainYmm(second) && third === opcode) changed[i + 2] = other;
       const inMap = vex === THREE_BYTE_VEX && (second & 0x1f) === 1 && isPlainYmm(third);
       if (inMap && changed[i + 3] === opcode) changed[i + 3] = other;
+      const isEvex = vex === EVEX && isPlainZmm(second, third, fourth);
+      if (isEvex && changed[i + 4] === opcode) changed[i + 4] = other;
     }
     return changed;
   };
