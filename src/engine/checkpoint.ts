@@ -1,6 +1,7 @@
 /**
- * A training's whole state between two epochs, as safetensors: parameters, optimiser slots, best parameters, and
- * every counter, with the spec it belongs to. Written for one spec, it is refused under any other.
+ * A training's whole state between two steps, as safetensors: parameters, optimiser slots, best parameters, and
+ * every counter, with the spec it belongs to; within an epoch also what that epoch started from and has summed up.
+ * Written for one spec, it is refused under any other.
  */
 import { z } from 'zod';
 import { canonicalJson } from './canonical-json.ts';
@@ -8,17 +9,30 @@ import type { WatchState } from './early-stopping.ts';
 import type { Plan } from './kernels.ts';
 import { countOf, type ParameterState } from './parameters.ts';
 import type { ResolvedSpec } from './resolve.ts';
-import { decodeSafetensors, encodeSafetensors, floatsOf, floatTensor, type Tensor } from './state.ts';
+import {
+  decodeSafetensors,
+  doublesOf,
+  doubleTensor,
+  encodeSafetensors,
+  floatsOf,
+  floatTensor,
+  type Tensor,
+} from './state.ts';
+import type { StepsDone } from './steps.ts';
 
 export type StopReason = 'completed' | 'earlyStopped' | 'diverged';
 
+/** What is known of a training besides the parameters and slots that its executor holds. */
 export interface TrainingState {
-  /** Finished epochs and steps. */
+  /** Finished epochs, and the steps that they took. */
   readonly epoch: number;
   readonly step: number;
+  /** How far the next epoch has come; null between epochs. */
+  readonly within: StepsDone | null;
   readonly stopReason: StopReason | null;
   readonly watch: WatchState;
-  readonly parameters: ParameterState;
+  /** Values after the last finished epoch. */
+  readonly values: readonly Float32Array[];
   /** Values at the best epoch, if they are to be restored. */
   readonly best: readonly Float32Array[] | null;
 }
@@ -32,6 +46,7 @@ const counters = z.strictObject({
   spec: z.string(),
   epoch: z.int().min(0),
   step: z.int().min(0),
+  stepsWithin: z.int().min(0).nullable().default(null),
   stopReason: z.enum(['completed', 'earlyStopped', 'diverged']).nullable(),
   watch: z.strictObject({
     bestEpoch: z.int().nullable(),
@@ -41,58 +56,83 @@ const counters = z.strictObject({
   best: z.boolean(),
 });
 
-export function encodeCheckpoint(plan: Plan, spec: ResolvedSpec, state: TrainingState): Uint8Array {
-  const { epoch, step, stopReason, watch, parameters, best } = state;
+/** `current` is what the executor holds. */
+export function encodeCheckpoint(
+  plan: Plan,
+  spec: ResolvedSpec,
+  state: TrainingState,
+  current: ParameterState,
+): Uint8Array {
+  const { epoch, step, within, stopReason, watch, values, best } = state;
   const tensors = plan.parameters.flatMap(({ name, shape, slots }, i): Tensor[] => [
-    tensorOf(name, shape, parameters.values[i]),
-    ...Object.keys(slots).map((slot) => tensorOf(slotName(name, slot), shape, parameters.slots[i]?.[slot])),
+    tensorOf(name, shape, current.values[i]),
+    ...Object.keys(slots).map((slot) => tensorOf(slotName(name, slot), shape, current.slots[i]?.[slot])),
+    ...(within === null ? [] : [tensorOf(startName(name), shape, values[i])]),
     ...(best === null ? [] : [tensorOf(bestName(name), shape, best[i])]),
   ]);
+  const sums = within === null ? [] : [doubleTensor(SUMS, [within.sums.length], within.sums)];
   const content: z.input<typeof counters> = {
     format: 'checkpoint',
     formatVersion: FORMAT_VERSION,
     spec: canonicalJson(spec),
     epoch,
     step,
+    stepsWithin: within?.steps ?? null,
     stopReason,
     watch,
     best: best !== null,
   };
-  return encodeSafetensors(tensors, { [METADATA_KEY]: JSON.stringify(content) });
+  // Doubles first: what follows them is aligned to either.
+  return encodeSafetensors([...sums, ...tensors], { [METADATA_KEY]: JSON.stringify(content) });
+}
+
+export interface DecodedCheckpoint {
+  readonly state: TrainingState;
+  /** What the executor held. */
+  readonly current: ParameterState;
 }
 
 /** Throws where the bytes are no checkpoint, or one of another spec, version or network. */
-export function decodeCheckpoint(plan: Plan, spec: ResolvedSpec, bytes: Uint8Array): TrainingState {
+export function decodeCheckpoint(plan: Plan, spec: ResolvedSpec, bytes: Uint8Array): DecodedCheckpoint {
   const { tensors, metadata } = decodeSafetensors(bytes);
   const content = counters.safeParse(JSON.parse(metadata[METADATA_KEY] ?? 'null'));
   if (!content.success) throw new Error('not a checkpoint of this version');
-  const { epoch, step, stopReason, watch, best } = content.data;
+  const { epoch, step, stepsWithin, stopReason, watch, best } = content.data;
   if (content.data.spec !== canonicalJson(spec)) throw new Error('the checkpoint belongs to another spec');
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-  const read = (name: string, shape: readonly number[]): Float32Array => {
+  const find = (name: string, shape: readonly number[]): Tensor => {
     const tensor = byName.get(name);
     if (tensor === undefined || tensor.shape.join() !== shape.join()) {
       throw new Error(`the checkpoint has no ${name} [${shape.join(', ')}]`);
     }
-    return floatsOf(tensor);
+    return tensor;
   };
-  return {
+  const read = (name: string, shape: readonly number[]): Float32Array => floatsOf(find(name, shape));
+  const outputs = plan.programs.train.outputs.length;
+  const within =
+    stepsWithin === null ? null : { steps: stepsWithin, sums: doublesOf(find(SUMS, [outputs])) };
+  const values = plan.parameters.map(({ name, shape }) => read(name, shape));
+  const slots = plan.parameters.map(({ name, shape, slots }) =>
+    Object.fromEntries(Object.keys(slots).map((slot) => [slot, read(slotName(name, slot), shape)])),
+  );
+  const state = {
     epoch,
     step,
+    within,
     stopReason,
     watch,
-    parameters: {
-      values: plan.parameters.map(({ name, shape }) => read(name, shape)),
-      slots: plan.parameters.map(({ name, shape, slots }) =>
-        Object.fromEntries(Object.keys(slots).map((slot) => [slot, read(slotName(name, slot), shape)])),
-      ),
-    },
+    values: within === null ? values : plan.parameters.map((p) => read(startName(p.name), p.shape)),
     best: best ? plan.parameters.map(({ name, shape }) => read(bestName(name), shape)) : null,
   };
+  return { state, current: { values, slots } };
 }
 
 const slotName = (parameter: string, slot: string): string => `slots.${parameter}.${slot}`;
 const bestName = (parameter: string): string => `best.${parameter}`;
+/** Before the epoch that is under way. */
+const startName = (parameter: string): string => `start.${parameter}`;
+/** Of the epoch that is under way, by output of the training step. */
+const SUMS = 'sums';
 
 function tensorOf(name: string, shape: readonly number[], values: Float32Array | undefined): Tensor {
   if (values?.length !== countOf(shape)) throw new Error(`${name}: no values of shape [${shape.join(', ')}]`);

@@ -10,11 +10,11 @@ import { optimizers } from './kinds/optimizers/registry.ts';
 import { schedules } from './kinds/schedules/registry.ts';
 import { keyScalars } from './lane-random.ts';
 import { partMetric } from './monitor.ts';
-import { allFinite, initialState, readState } from './parameters.ts';
+import { allFinite, initialState } from './parameters.ts';
 import type { PreparedData } from './prepare.ts';
 import { permutation } from './random.ts';
 import type { ResolvedSpec } from './resolve.ts';
-import { runSteps, type ShouldStop, type StepRun } from './steps.ts';
+import { runSteps, type ShouldStop, type StepRun, type StepsDone } from './steps.ts';
 
 /** What does not change from epoch to epoch. */
 export interface EpochSetting {
@@ -35,21 +35,24 @@ export interface EpochControl {
 export const freshState = ({ plan, spec }: EpochSetting): TrainingState => ({
   epoch: 0,
   step: 0,
+  within: null,
   stopReason: null,
   watch: WATCH_START,
-  parameters: initialState(plan, spec.seed),
+  values: initialState(plan, spec.seed).values,
   best: null,
 });
 
-/**
- * Trains the executor's parameters, which are the state's, for one epoch. Returns what the epoch reports, or null if
- * stopped; the executor then holds something in between.
- */
+/** A whole epoch's report, or how far it came when it was stopped. */
+export type EpochOutcome =
+  | { readonly metrics: Readonly<Record<string, number>> }
+  | { readonly within: StepsDone };
+
+/** Trains what the executor holds, from where the state says that it stands up to the end of the epoch. */
 export function trainEpoch(
   setting: EpochSetting,
-  { epoch, step }: TrainingState,
+  { epoch, step, within }: TrainingState,
   { shouldStop, onSteps }: EpochControl,
-): Record<string, number> | null {
+): EpochOutcome {
   const { spec, data, plan, executor } = setting;
   const trained = runSteps({
     executor,
@@ -60,37 +63,39 @@ export function trainEpoch(
     writeInputs: inputWriter(setting, step),
     shouldStop,
     onSteps,
+    ...(within !== null && { from: within }),
   });
-  if (trained === null) return null;
-  const validation = evaluateRows(executor, plan, data.parts.validation, shouldStop);
-  if (validation === null) return null;
+  const { finished, rows, ...done } = trained;
+  const validation = finished ? evaluateRows(executor, plan, data.parts.validation, shouldStop) : null;
+  if (validation === null) return { within: done };
   const reported = Object.entries(validation).map(([name, value]) => [partMetric('validation', name), value]);
-  return {
-    ...means(plan.programs.train.outputs, trained.sums, trained.rows),
+  const metrics = {
+    ...means(plan.programs.train.outputs, trained.sums, rows),
     ...Object.fromEntries(reported),
     learningRate: learningRates(setting)(step),
   };
+  return { metrics };
 }
 
-/** The state after an epoch that reported `metrics`; if it diverged, with the last finite parameters. */
+/** The state after an epoch that gave these values and reported `metrics`; diverged, it keeps the last finite ones. */
 export function stateAfter(
-  { spec, plan, executor, watch, stepsPerEpoch }: EpochSetting,
+  { spec, watch, stepsPerEpoch }: EpochSetting,
   state: TrainingState,
+  values: readonly Float32Array[],
   metrics: Readonly<Record<string, number>>,
 ): TrainingState {
   const epoch = state.epoch + 1;
   const step = state.step + stepsPerEpoch;
-  const parameters = readState(executor, plan);
-  if (!Number.isFinite(metrics.loss) || !allFinite(parameters.values)) {
-    return { ...state, epoch, step, stopReason: 'diverged' };
+  if (!Number.isFinite(metrics.loss) || !allFinite(values)) {
+    return { ...state, epoch, step, within: null, stopReason: 'diverged' };
   }
   const seen = observe(watch, state.watch, epoch, metrics[watch.monitor] ?? Number.NaN);
   const keepBest = spec.training.earlyStopping?.restoreBest === true;
-  const best = keepBest && seen.bestEpoch === epoch ? parameters.values : state.best;
+  const best = keepBest && seen.bestEpoch === epoch ? values : state.best;
   let stopReason: StopReason | null = null;
   if (epoch >= spec.training.epochs) stopReason = 'completed';
   else if (shouldStopEarly(watch, seen)) stopReason = 'earlyStopped';
-  return { epoch, step, stopReason, watch: seen, parameters, best };
+  return { epoch, step, within: null, stopReason, watch: seen, values, best };
 }
 
 function rowOrder({ seed, training }: ResolvedSpec, rows: Int32Array, epoch: number): Int32Array {

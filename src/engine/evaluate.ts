@@ -21,8 +21,8 @@ export function evaluateRows(
     },
     shouldStop,
   } as const;
-  const result = runSteps(run);
-  return result === null ? null : means(plan.programs.evaluate.outputs, result.sums, result.rows);
+  const { finished, sums, rows: count } = runSteps(run);
+  return finished ? means(plan.programs.evaluate.outputs, sums, count) : null;
 }
 
 /** Sums by output slot → means by name. */

@@ -16,24 +16,32 @@ export interface ParameterState {
 
 /** Initial values, each parameter from a random stream of its own; slots are zero. */
 export function initialState(plan: Plan, seed: number): ParameterState {
-  return {
-    values: plan.parameters.map(({ name, shape, fanIn, fanOut, initializer }) =>
-      initializers
-        .get(initializer.kind)
-        .fill(
-          { count: countOf(shape), fanIn, fanOut, random: stream(seed, 'initialize', name) },
-          { ...initializer },
-        ),
-    ),
-    slots: plan.parameters.map(({ slots, shape }) =>
-      Object.fromEntries(Object.keys(slots).map((slot) => [slot, new Float32Array(countOf(shape))])),
-    ),
-  };
+  const values = plan.parameters.map(({ name, shape, fanIn, fanOut, initializer }) =>
+    initializers
+      .get(initializer.kind)
+      .fill(
+        { count: countOf(shape), fanIn, fanOut, random: stream(seed, 'initialize', name) },
+        { ...initializer },
+      ),
+  );
+  return withoutMemory(plan, values);
+}
+
+/** The state of an optimiser that has not seen these values yet: its slots are zero. */
+export function withoutMemory(plan: Plan, values: readonly Float32Array[]): ParameterState {
+  const slots = plan.parameters.map(({ slots, shape }) =>
+    Object.fromEntries(Object.keys(slots).map((slot) => [slot, new Float32Array(countOf(shape))])),
+  );
+  return { values, slots };
+}
+
+export function readValues(executor: Executor, plan: Plan): readonly Float32Array[] {
+  return plan.parameters.map((p) => toLogical(p, executor.read(p.buffer)));
 }
 
 export function readState(executor: Executor, plan: Plan): ParameterState {
   return {
-    values: plan.parameters.map((p) => toLogical(p, executor.read(p.buffer))),
+    values: readValues(executor, plan),
     slots: plan.parameters.map((p) =>
       Object.fromEntries(
         Object.entries(p.slots).map(([slot, id]) => [slot, toLogical(p, executor.read(id))]),
@@ -79,7 +87,7 @@ function sizesOf({ shape }: ParameterInfo) {
 }
 
 function toLogical(p: ParameterInfo, values: Float32Array): Float32Array {
-  if (!p.transposed) return values.slice();
+  if (!p.transposed) return values;
   const { units, inputs, taps } = sizesOf(p);
   // From taps × inputs × units by way of inputs × taps, both with the units last.
   const byInput = taps === 1 ? values : exchanged(values, taps, inputs, units);

@@ -87,10 +87,23 @@ export function floatTensor(name: string, shape: readonly number[], values: Floa
   return { name, dtype: 'F32', shape, bytes };
 }
 
+export function doubleTensor(name: string, shape: readonly number[], values: Float64Array): Tensor {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return { name, dtype: 'F64', shape, bytes };
+}
+
 /** The values of an F32 tensor, copied (its bytes need not be aligned). */
 export function floatsOf(tensor: Tensor): Float32Array {
-  if (tensor.dtype !== 'F32') throw malformed(`${tensor.name} is ${tensor.dtype}, not F32`);
-  return new Float32Array(tensor.bytes.slice().buffer);
+  return new Float32Array(copyOf(tensor, 'F32'));
+}
+
+export function doublesOf(tensor: Tensor): Float64Array {
+  return new Float64Array(copyOf(tensor, 'F64'));
+}
+
+function copyOf({ name, dtype, bytes }: Tensor, wanted: TensorType): ArrayBuffer {
+  if (dtype !== wanted) throw malformed(`${name} is ${dtype}, not ${wanted}`);
+  return new Uint8Array(bytes).buffer;
 }
 
 const malformed = (why: string): Error => new Error(`not a safetensors file: ${why}`);

@@ -16,19 +16,34 @@ export interface StepRun {
   writeInputs(out: Float32Array, at: number, step: number, rows: number): void;
   readonly shouldStop: ShouldStop;
   readonly onSteps?: (steps: number) => void;
+  /** Where an earlier call was stopped; what the program keeps is as it was then. */
+  readonly from?: StepsDone;
 }
 
-/** f64 sums of each program output over the steps, in step order, or null if stopped. */
-export function runSteps(run: StepRun): { sums: Float64Array; rows: number } | null {
+/** How far a run of steps came. */
+export interface StepsDone {
+  readonly steps: number;
+  /** f64 sums of each program output, in step order: however the steps were cut into calls, the same. */
+  readonly sums: Float64Array;
+}
+
+export interface StepsRun extends StepsDone {
+  /** False if it was stopped before the last step. */
+  readonly finished: boolean;
+  /** Rows of all its steps. */
+  readonly rows: number;
+}
+
+export function runSteps(run: StepRun): StepsRun {
   const { executor, plan, program, order, dropLast } = run;
   const { batchSize } = plan;
   const steps = stepCount(order.length, batchSize, dropLast);
   const perCall = stepsPerCall(plan, program, executor.backend);
   const { inputs, outputs } = plan.programs[program];
-  const sums = new Float64Array(outputs.length);
+  const sums = run.from?.sums.slice() ?? new Float64Array(outputs.length);
   const total = Math.min(order.length, steps * batchSize);
-  for (let first = 0; first < steps; first += perCall) {
-    if (run.shouldStop()) return null;
+  for (let first = run.from?.steps ?? 0; first < steps; first += perCall) {
+    if (run.shouldStop()) return { finished: false, steps: first, sums, rows: total };
     const count = Math.min(perCall, steps - first);
     const start = first * batchSize;
     const end = Math.min(start + count * batchSize, total);
@@ -40,7 +55,7 @@ export function runSteps(run: StepRun): { sums: Float64Array; rows: number } | n
     addUp(sums, results);
     run.onSteps?.(count);
   }
-  return { sums, rows: total };
+  return { finished: true, steps, sums, rows: total };
 }
 
 /** Adds each step's outputs to their sums. */

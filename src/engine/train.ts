@@ -1,6 +1,6 @@
 /**
  * A training from its data to its model: epochs, early stopping, and a state that can be left and taken up again
- * between any two epochs. The state outside the executor is the truth: an epoch that is abandoned leaves no trace.
+ * between any two steps.
  */
 
 import { decodeCheckpoint, encodeCheckpoint, type StopReason } from './checkpoint.ts';
@@ -10,7 +10,7 @@ import { listWords, type SpecIssue } from './issues.ts';
 import type { CreateExecutor, Plan } from './kernels.ts';
 import { encodeModel } from './model-file.ts';
 import { watchOf } from './monitor.ts';
-import { writeState, writeValues } from './parameters.ts';
+import { readState, readValues, withoutMemory, writeState, writeValues } from './parameters.ts';
 import { createPlan } from './plan.ts';
 import type { PlanCache } from './plan-cache.ts';
 import { type PreparedData, prepareData } from './prepare.ts';
@@ -39,18 +39,23 @@ export interface Training {
   readonly stepsPerEpoch: number;
   /** Finished epochs. */
   readonly epoch: number;
+  /** Finished steps of the epoch that is under way; 0 between epochs. */
+  readonly stepsWithin: number;
   readonly bestEpoch: number | null;
   /** Set when there is nothing left to do. */
   readonly stopReason: StopReason | null;
   /**
-   * Trains one epoch. `shouldStop` is asked between chunks of steps (5–20 ms each); true abandons the epoch: null,
-   * and the state is that of the last finished epoch. `onSteps(n)` follows each chunk of training steps.
+   * Trains to the end of the epoch. `shouldStop` is asked between chunks of steps (5–20 ms each); true leaves it where
+   * it stands: null, and the next call goes on from there. `onSteps(n)` follows each chunk of training steps.
    * Throws when there is nothing left to do.
    */
   runEpoch(control: EpochControl): EpochReport | null;
-  /** The whole state after the last finished epoch, as safetensors: resuming equals never having stopped. */
+  /** The whole state as it stands, within an epoch or not, as safetensors: resuming equals never having stopped. */
   checkpoint(): Uint8Array;
-  /** Logical parameters as raw little-endian f32 in plan order: the current ones, or the restored best once finished. */
+  /**
+   * Logical parameters as raw little-endian f32 in plan order: those after the last finished epoch, or the restored
+   * best once all is finished.
+   */
   parameterBytes(): Uint8Array;
   /** The model file of the same parameters. */
   model(): Uint8Array;
@@ -93,11 +98,12 @@ export interface PreparedTable {
 export function createTraining(at: TrainingSetup): Training {
   const setting = settingOf(at);
   const { spec, data, plan, executor, stepsPerEpoch } = setting;
-  let state = at.checkpoint === undefined ? freshState(setting) : decodeCheckpoint(plan, spec, at.checkpoint);
-  writeState(executor, plan, state.parameters);
+  const taken = at.checkpoint === undefined ? null : decodeCheckpoint(plan, spec, at.checkpoint);
+  let state = taken?.state ?? freshState(setting);
+  writeState(executor, plan, taken?.current ?? withoutMemory(plan, state.values));
   const finalValues = (): readonly Float32Array[] =>
     (state.stopReason === 'completed' || state.stopReason === 'earlyStopped' ? state.best : null) ??
-    state.parameters.values;
+    state.values;
 
   return {
     plan,
@@ -105,6 +111,9 @@ export function createTraining(at: TrainingSetup): Training {
     stepsPerEpoch,
     get epoch() {
       return state.epoch;
+    },
+    get stepsWithin() {
+      return state.within?.steps ?? 0;
     },
     get bestEpoch() {
       return state.watch.bestEpoch;
@@ -114,22 +123,28 @@ export function createTraining(at: TrainingSetup): Training {
     },
     runEpoch(control) {
       if (state.stopReason !== null) throw new Error(`the training has ended: ${state.stopReason}`);
-      const metrics = trainEpoch(setting, state, control);
-      if (metrics !== null) state = stateAfter(setting, state, metrics);
+      const outcome = trainEpoch(setting, state, control);
+      if ('within' in outcome) {
+        state = { ...state, within: outcome.within };
+        return null;
+      }
+      const { metrics } = outcome;
+      state = stateAfter(setting, state, readValues(executor, plan), metrics);
       const diverged = state.stopReason === 'diverged';
-      if (metrics === null || diverged) writeState(executor, plan, state.parameters);
-      return metrics === null ? null : { epoch: state.epoch, metrics, diverged, steps: stepsPerEpoch };
+      if (diverged) writeState(executor, plan, withoutMemory(plan, state.values));
+      return { epoch: state.epoch, metrics, diverged, steps: stepsPerEpoch };
     },
-    checkpoint: () => encodeCheckpoint(plan, spec, state),
+    checkpoint: () => encodeCheckpoint(plan, spec, state, readState(executor, plan)),
     parameterBytes: () => concatenated(finalValues()),
     model: () => {
       const { preprocessing } = data;
       return encodeModel({ spec, preprocessing, parameters: plan.parameters, values: finalValues() });
     },
     results() {
+      const current = readValues(executor, plan);
       writeValues(executor, plan, finalValues());
       const results = computeResults(executor, plan, data);
-      writeValues(executor, plan, state.parameters.values);
+      writeValues(executor, plan, current);
       return results;
     },
     dispose: () => executor.dispose(),

@@ -4,7 +4,7 @@ import { type EpochSetting, freshState, trainEpoch } from '../../src/engine/epoc
 import type { Executor } from '../../src/engine/kernels.ts';
 import { defaultLimits } from '../../src/engine/limits.ts';
 import { watchOf } from '../../src/engine/monitor.ts';
-import { writeState } from '../../src/engine/parameters.ts';
+import { withoutMemory, writeState } from '../../src/engine/parameters.ts';
 import { createPlan } from '../../src/engine/plan.ts';
 import type { PreparedData } from '../../src/engine/prepare.ts';
 import type { ResolvedSpec } from '../../src/engine/resolve.ts';
@@ -125,17 +125,17 @@ function epochsOf(made: Pick<EpochSetting, 'spec' | 'data' | 'plan' | 'executor'
   const stepsPerEpoch = stepCount(ROWS, plan.batchSize, true);
   const setting: EpochSetting = { ...made, watch: watchOf(spec, false), stepsPerEpoch };
   let state = freshState(setting);
-  writeState(executor, plan, state.parameters);
+  writeState(executor, plan, withoutMemory(plan, state.values));
   return (deadline) => {
     let steps = 0;
-    const metrics = trainEpoch(setting, state, {
+    const outcome = trainEpoch(setting, state, {
       // Asked before the first step as well, which is always taken.
       shouldStop: () => steps > 0 && performance.now() > deadline,
       onSteps: (count) => {
         steps += count;
       },
     });
-    if (metrics !== null && !Number.isFinite(metrics.loss)) throw new Error('the training diverged');
+    if ('metrics' in outcome && !Number.isFinite(outcome.metrics.loss)) throw new Error('the training diverged');
     state = { ...state, epoch: state.epoch + 1, step: state.step + stepsPerEpoch };
     return steps;
   };

@@ -5,8 +5,8 @@
  */
 import type { Crew } from '../../crew.ts';
 import type { BufferInfo, CreateExecutor, Executor, Plan, Program } from '../../kernels.ts';
-import { rowsPerSample } from '../../kernels.ts';
 import { checkBatch, checkData } from '../batch.ts';
+import { fillBuffers, readBuffer, writeBuffer } from '../buffer-runs.ts';
 import { failSync, resetSync, SYNC_BYTES } from './barrier.ts';
 import type { CallArguments, ProgramFunction } from './module.ts';
 import { CALL_ARGUMENTS } from './module.ts';
@@ -50,10 +50,8 @@ export function createWasmIn(
   const at = (region: number): number => slot.address + region;
   const word = (region: number): number => at(region) / FLOAT_BYTES;
   ints.set(compiled.tables, word(regions.arena + plan.arenaBytes));
-  for (const b of plan.buffers) {
-    if (b.fill !== 0)
-      eachRun(plan, b, (from, _, count) => floats.fill(b.fill, word(from), word(from) + count));
-  }
+  const arena = floats.subarray(word(regions.arena), word(regions.arena + plan.arenaBytes));
+  fillBuffers(plan, arena);
   const { exports } = new Instance(compiled.module, { env: { memory } });
   const fixed: Omit<CallArguments, 'steps'> = {
     sync: at(regions.sync),
@@ -106,23 +104,8 @@ export function createWasmIn(
       }
       return floats.slice(first, end);
     },
-    read(id) {
-      const b = bufferOf(id);
-      const { rows, columns } = logicalShape(plan, b);
-      const out = new Float32Array(rows * columns);
-      eachRun(plan, b, (bytes, from, count) =>
-        out.set(floats.subarray(word(bytes), word(bytes) + count), from),
-      );
-      return out;
-    },
-    write(id, values) {
-      const b = bufferOf(id);
-      const { rows, columns } = logicalShape(plan, b);
-      if (values.length !== rows * columns) {
-        throw new RangeError(`${values.length} values for a buffer of ${rows * columns}`);
-      }
-      eachRun(plan, b, (bytes, from, count) => floats.set(values.subarray(from, from + count), word(bytes)));
-    },
+    read: (id) => readBuffer(plan, bufferOf(id), arena),
+    write: (id, values) => writeBuffer(plan, bufferOf(id), arena, values),
     dispose() {
       if (disposed) return;
       disposed = true;
@@ -130,27 +113,6 @@ export function createWasmIn(
       slot.release();
     },
   };
-}
-
-const logicalShape = (plan: Plan, b: BufferInfo): { rows: number; columns: number } => ({
-  rows: b.capacityRows,
-  columns: typeof b.columns === 'number' ? b.columns : plan.batchSize * (rowsPerSample(b.columns) ?? 1),
-});
-
-/** Contiguous runs of a buffer: where each lies in the arena, in bytes, and in row-major order, and its length. */
-function eachRun(
-  plan: Plan,
-  b: BufferInfo,
-  visit: (bytes: number, from: number, count: number) => void,
-): void {
-  const { rows, columns } = logicalShape(plan, b);
-  // A vector is one run, whatever the panel.
-  const width = b.kind === 'vector' ? Math.max(columns, 1) : plan.panel;
-  for (let first = 0; first < columns; first += width) {
-    const panelStart = b.offset + (first / width) * rows * width * FLOAT_BYTES;
-    const count = Math.min(width, columns - first);
-    for (let r = 0; r < rows; r++) visit(panelStart + r * width * FLOAT_BYTES, r * columns + first, count);
-  }
 }
 
 /** The parts of an executor's slot, in bytes from its start. The arena comes first. */
