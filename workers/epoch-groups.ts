@@ -1,18 +1,20 @@
 // Groups a training's finished epochs, so that quick ones do not cost a message each, and a run that is over in a
 // moment is told, and stored, in one piece.
-import type { FinishedEpochMessage, StartMessage } from './protocol.ts';
+import type { FinishedEpochMessage, StoredBytes } from './protocol.ts';
 
-type Checkpoint = StartMessage['checkpoint'];
+type Checkpoint = StoredBytes | null;
 
 export interface EpochGroup {
   readonly epochs: FinishedEpochMessage[];
-  /** The newest; of the last epoch or one before. */
+  /** The newest; of the last epoch, one before, or within the next. */
   readonly checkpoint: Checkpoint;
 }
 
 export interface EpochGroups {
   /** Sends what is there when the last message was a while ago. */
   add(epoch: FinishedEpochMessage, checkpoint: Checkpoint): void;
+  /** Sends a state within an epoch, with what is there. */
+  addWithin(checkpoint: StoredBytes): void;
   /** Sends what is there. */
   flush(): void;
   /** What was not sent; sending it is up to the caller. */
@@ -35,13 +37,17 @@ export function createEpochGroups(send: (group: EpochGroup) => void, now: () => 
     return group;
   };
   const flush = (): void => {
-    if (epochs.length > 0) send(take());
+    if (epochs.length > 0 || checkpoint !== null) send(take());
   };
   return {
     add: (epoch, withCheckpoint) => {
       epochs.push(epoch);
       checkpoint = withCheckpoint ?? checkpoint;
       if (now() - sentAt >= groupMs || epochs.length >= groupEpochsMax) flush();
+    },
+    addWithin: (state) => {
+      checkpoint = state;
+      flush();
     },
     flush,
     take,

@@ -9,7 +9,8 @@ export interface ProgressDeps {
   commit(group: EpochGroup): Promise<HeldStatus | 'lost'>;
   /** What is wanted of the run, as each commit learns. */
   onWanted(wanted: HeldStatus | 'lost'): void;
-  onCommitted(at: { epoch: number; checkpointCostMs: number | null }): void;
+  /** `epoch`: the last that is stored now; null if it was only a checkpoint. */
+  onCommitted(at: { epoch: number | null; checkpointCostMs: number | null }): void;
   onHopeless(error: unknown): void;
 }
 
@@ -50,10 +51,9 @@ export function createProgress(deps: ProgressDeps): Progress {
       try {
         const wanted = await deps.commit({ epochs: group, checkpoint: withCheckpoint });
         over ||= wanted === 'lost';
-        const last = group.at(-1);
-        if (last !== undefined && wanted !== 'lost') {
+        if (wanted !== 'lost') {
           const checkpointCostMs = withCheckpoint === null ? null : performance.now() - startedAt;
-          deps.onCommitted({ epoch: last.epoch, checkpointCostMs });
+          deps.onCommitted({ epoch: group.at(-1)?.epoch ?? null, checkpointCostMs });
         }
         deps.onWanted(wanted);
       } catch (error) {
@@ -73,7 +73,8 @@ export function createProgress(deps: ProgressDeps): Progress {
     return committing;
   };
   const schedule = (): void => {
-    if (!over && committing === null && timer === undefined && epochs.length > 0) {
+    const due = epochs.length > 0 || checkpoint !== null;
+    if (!over && committing === null && timer === undefined && due) {
       timer = setTimeout(start, Math.max(0, nextAt - performance.now()));
     }
   };

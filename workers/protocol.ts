@@ -15,14 +15,17 @@ export const control = {
   checkpointCostMs: 3,
   /** Worker → thread: how many threads this training may have now. */
   threads: 4,
+  /** Worker → thread: counts the checkpoints that were stored, or passed over for a newer one. */
+  checkpointsDone: 5,
 } as const;
-export const controlBytes = 5 * Int32Array.BYTES_PER_ELEMENT;
+export const controlBytes = 6 * Int32Array.BYTES_PER_ELEMENT;
 
 /** The thread waits when it is this many epochs ahead of what is stored. */
 export const epochsAheadMax = 256;
 
 const bytes = z.instanceof(Uint8Array<ArrayBuffer>);
-const storedBytes = z.object({ epoch: z.int(), sha256: z.string(), bytes });
+const storedBytes = z.object({ epoch: z.int(), stepsWithin: z.int(), sha256: z.string(), bytes });
+export type StoredBytes = z.output<typeof storedBytes>;
 
 const startData = z.discriminatedUnion('from', [
   /** They come one by one, each when the thread wants `more`. */
@@ -40,7 +43,7 @@ export const startMessage = z.object({
   /** The most threads that a training may ever have. */
   threadsMax: z.int(),
   data: startData,
-  /** Where to go on from, unverified. */
+  /** Where to go on from. */
   checkpoint: storedBytes.nullable(),
   /** The last stored epoch. */
   storedEpoch: z.int(),
@@ -72,7 +75,7 @@ const finishedEpoch = z.object({
 });
 export type FinishedEpochMessage = z.output<typeof finishedEpoch>;
 
-/** Consecutive epochs, and the state after one of them if it is to be kept. */
+/** Consecutive epochs, and the state after one of them, or within the next, if it is to be kept. */
 const epochGroup = { epochs: z.array(finishedEpoch), checkpoint: storedBytes.nullable() };
 
 export const threadMessage = z.discriminatedUnion('type', [

@@ -3,7 +3,7 @@
 import type { SqlDatabase } from '../src/db/sql.ts';
 import type { Log } from '../src/log.ts';
 import { type ClaimedRun, type Hold, renewLease } from '../src/runs/lease-store.ts';
-import { appendLog, commitEpochs, readLatestCheckpoint } from '../src/runs/progress-store.ts';
+import { appendLog, commitEpochs } from '../src/runs/progress-store.ts';
 import type { HeldStatus } from '../src/runs/status.ts';
 import type { WorkerBackend } from './engine-backend.ts';
 import { startHeartbeat } from './heartbeat.ts';
@@ -13,6 +13,7 @@ import { control, type ThreadMessage } from './protocol.ts';
 import { type DataCaches, openRunData, type RunData } from './run-data.ts';
 import { type End, settle } from './settle.ts';
 import type { ThreadPool, TrainingThread } from './slots.ts';
+import { readUsableState } from './state-store.ts';
 
 export interface RunDeps {
   readonly db: SqlDatabase;
@@ -62,6 +63,7 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
   let stepping = false;
   let trainedEpoch = claimed.epoch;
   let storedEpoch = claimed.epoch;
+  let checkpointsTaken = 0;
   let grace: NodeJS.Timeout | undefined;
   let end: (end: End) => void = () => undefined;
   const ending = new Promise<End>((resolve) => {
@@ -90,12 +92,13 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
     commit: (group) => persist('epochs', () => commitEpochs(db, hold, group), patience),
     onWanted,
     onCommitted: ({ epoch, checkpointCostMs }) => {
-      storedEpoch = Math.max(storedEpoch, epoch);
+      storedEpoch = Math.max(storedEpoch, epoch ?? 0);
       if (thread !== null) {
         Atomics.store(thread.shared, control.committed, storedEpoch);
         Atomics.notify(thread.shared, control.committed);
         if (checkpointCostMs !== null) {
           Atomics.store(thread.shared, control.checkpointCostMs, Math.ceil(checkpointCostMs));
+          Atomics.store(thread.shared, control.checkpointsDone, checkpointsTaken);
         }
       }
     },
@@ -127,6 +130,9 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
     checkpoint,
   }: Extract<ThreadMessage, { type: 'epochs' | 'finished' }>): void => {
     trainedEpoch = epochs.at(-1)?.epoch ?? trainedEpoch;
+    if (checkpoint !== null) {
+      checkpointsTaken++;
+    }
     progress.add(epochs, checkpoint);
   };
 
@@ -188,8 +194,12 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
       }
       throw error;
     });
+    // Nobody had it before the first fence.
     const checkpoint =
-      epoch === 0 ? null : await persist('checkpoint', () => readLatestCheckpoint(db, hold.runId), patience);
+      hold.fence === 1 ? null : await persist('checkpoint', () => readUsableState(db, hold, log), patience);
+    if (checkpoint !== null) {
+      log.info(`goes on from epoch ${checkpoint.epoch} and ${checkpoint.stepsWithin} steps`);
+    }
     if (wanted === 'lost') {
       return { type: 'lost' };
     }

@@ -8,9 +8,9 @@ import {
   type PreparedTable,
   type RunResults,
   type Training,
-  type TrainingSetup,
   UntrainableError,
 } from '../src/engine/train.ts';
+import { createCheckpointClock } from './checkpoint-clock.ts';
 import { executorsOf } from './engine-backend.ts';
 import { createEpochGroups, type EpochGroup, type EpochGroups } from './epoch-groups.ts';
 import { collectGarbage } from './garbage.ts';
@@ -26,9 +26,6 @@ import { InvalidDataError, readData } from './training-data.ts';
 
 type Post = (message: ThreadMessage, transfer?: ArrayBuffer[]) => void;
 
-/** Checkpoints come at most this often, and take at most a twentieth of the time. */
-const checkpointIntervalMs = 2_000;
-const checkpointShare = 20;
 const roomPollMs = 100;
 
 /** Of this thread: many runs differ in little. */
@@ -79,12 +76,13 @@ function trainOn(
       (group) => post({ type: 'epochs', ...group }, buffersOf(group)),
       () => performance.now(),
     );
-    const ended = runEpochs(training, shared, crew, groups);
+    const ended = runEpochs(training, spec, shared, crew, groups);
     if (ended) {
       finish(training, groups, post);
     } else {
       groups.flush();
-      const checkpoint = training.epoch === 0 ? null : checkpointOf(training);
+      const begun = training.epoch > 0 || training.stepsWithin > 0;
+      const checkpoint = begun ? checkpointOf(training) : null;
       post({ type: 'stopped', checkpoint }, checkpoint === null ? [] : [checkpoint.bytes.buffer]);
     }
   } finally {
@@ -92,7 +90,7 @@ function trainOn(
   }
 }
 
-/** From the checkpoint if it is whole; otherwise from the start, which gives the same numbers, only later. */
+/** From the checkpoint if it can be used; otherwise from the start, which gives the same numbers, only later. */
 function openTraining(
   { backend, checkpoint }: StartMessage,
   spec: EngineSpec,
@@ -101,66 +99,65 @@ function openTraining(
   post: Post,
 ): Training {
   const at = { spec, table, backend: executorsOf(backend), crewFor, plans };
-  return (checkpoint === null ? null : resume(at, checkpoint, post)) ?? createTraining(at);
-}
-
-function resume(
-  at: TrainingSetup,
-  { epoch, sha256: expected, bytes }: NonNullable<StartMessage['checkpoint']>,
-  post: Post,
-): Training | null {
-  const startOver = (why: string) => {
-    const message = `The checkpoint of epoch ${epoch} ${why}; the training starts over.`;
-    post({ type: 'log', message });
-    return null;
-  };
-  if (sha256(bytes) !== expected) {
-    return startOver('is damaged');
+  if (checkpoint === null) {
+    return createTraining(at);
   }
   try {
-    return createTraining({ ...at, checkpoint: bytes });
+    return createTraining({ ...at, checkpoint: checkpoint.bytes });
   } catch (error) {
     if (error instanceof UntrainableError) {
       throw error;
     }
-    return startOver(`cannot be used (${error instanceof Error ? error.message : String(error)})`);
+    const why = error instanceof Error ? error.message : String(error);
+    const message = `The checkpoint of epoch ${checkpoint.epoch} cannot be used (${why}); the training starts over.`;
+    post({ type: 'log', message });
+    return createTraining(at);
   }
 }
 
 /** False when it was stopped. */
-function runEpochs(training: Training, shared: Int32Array, crew: TrainingCrew, groups: EpochGroups): boolean {
+function runEpochs(
+  training: Training,
+  spec: EngineSpec,
+  shared: Int32Array,
+  crew: TrainingCrew,
+  groups: EpochGroups,
+): boolean {
+  const now = () => performance.now();
+  const clock = createCheckpointClock(spec.training.checkpoints.everySeconds * 1_000, shared, now);
+  const take = () => clock.take(() => checkpointOf(training));
   const shouldStop = () => {
     crew.allow(Atomics.load(shared, control.threads));
     return Atomics.load(shared, control.stop) !== 0;
   };
-  const onSteps = (steps: number) => {
-    Atomics.add(shared, control.steps, steps);
-  };
-  let checkpointAt = performance.now();
-  let checkpointCostMs = 0;
+  const pauses = { shouldStop: () => shouldStop() || clock.due(), onSteps: countSteps(shared) };
+  let durationMs = 0;
   while (training.stopReason === null) {
     waitForRoom(training.epoch, shared, groups, shouldStop);
-    const startedAt = performance.now();
-    const report = shouldStop() ? null : training.runEpoch({ shouldStop, onSteps });
-    if (report === null) {
+    if (shouldStop()) {
       return false;
     }
-    const weightsSha256 = sha256(training.parameterBytes());
-    const now = performance.now();
-    const cost = Math.max(checkpointCostMs, Atomics.load(shared, control.checkpointCostMs));
-    const due = now - checkpointAt >= Math.max(checkpointIntervalMs, cost * checkpointShare);
-    const checkpoint = due || training.stopReason !== null ? checkpointOf(training) : null;
-    if (checkpoint !== null) {
-      checkpointAt = performance.now();
-      checkpointCostMs = checkpointAt - now;
+    const startedAt = now();
+    const report = training.runEpoch(pauses);
+    durationMs += now() - startedAt;
+    if (report !== null) {
+      const { epoch, metrics, diverged } = report;
+      const weightsSha256 = sha256(training.parameterBytes());
+      const { bestEpoch } = training;
+      const last = training.stopReason !== null;
+      const finished = { epoch, metrics, diverged, durationMs, weightsSha256, bestEpoch };
+      groups.add(finished, last || clock.due() ? take() : null);
+      durationMs = 0;
+    } else if (!shouldStop()) {
+      groups.addWithin(take());
     }
-    const { epoch, metrics, diverged } = report;
-    const durationMs = now - startedAt;
-    const { bestEpoch } = training;
-    groups.add({ epoch, metrics, diverged, durationMs, weightsSha256, bestEpoch }, checkpoint);
   }
   return true;
 }
+
+const countSteps = (shared: Int32Array) => (steps: number) => {
+  Atomics.add(shared, control.steps, steps);
+};
 
 function finish(training: Training, groups: EpochGroups, post: Post): void {
   const { stopReason, bestEpoch } = training;
@@ -179,7 +176,7 @@ function finish(training: Training, groups: EpochGroups, post: Post): void {
       results,
       weightsSha256: sha256(training.parameterBytes()),
       bestEpoch,
-      model: { epoch: bestEpoch ?? training.epoch, sha256: sha256(bytes), bytes },
+      model: { epoch: bestEpoch ?? training.epoch, stepsWithin: 0, sha256: sha256(bytes), bytes },
     },
     [bytes.buffer, ...buffersOf(last)],
   );
@@ -213,7 +210,8 @@ function waitForRoom(
 
 function checkpointOf(training: Training) {
   const bytes = owned(training.checkpoint());
-  return { epoch: training.epoch, sha256: sha256(bytes), bytes };
+  const { epoch, stepsWithin } = training;
+  return { epoch, stepsWithin, sha256: sha256(bytes), bytes };
 }
 
 /** Bytes whose whole buffer may be given away. */

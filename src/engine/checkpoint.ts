@@ -109,8 +109,7 @@ export function decodeCheckpoint(plan: Plan, spec: ResolvedSpec, bytes: Uint8Arr
   };
   const read = (name: string, shape: readonly number[]): Float32Array => floatsOf(find(name, shape));
   const outputs = plan.programs.train.outputs.length;
-  const within =
-    stepsWithin === null ? null : { steps: stepsWithin, sums: doublesOf(find(SUMS, [outputs])) };
+  const within = stepsWithin === null ? null : { steps: stepsWithin, sums: doublesOf(find(SUMS, [outputs])) };
   const values = plan.parameters.map(({ name, shape }) => read(name, shape));
   const slots = plan.parameters.map(({ name, shape, slots }) =>
     Object.fromEntries(Object.keys(slots).map((slot) => [slot, read(slotName(name, slot), shape)])),

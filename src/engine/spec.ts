@@ -20,6 +20,7 @@ const FEATURES_MAX = 100_000;
 const COLUMN_NAME_MAX = 1000;
 const BATCH_SIZE_MAX = 1_000_000;
 const THREADS_MAX = 64;
+const CHECKPOINT_SECONDS_MIN = 0.5;
 
 const columnName = z.string().min(1).max(COLUMN_NAME_MAX);
 
@@ -82,6 +83,27 @@ const earlyStopping = z
   })
   .meta({ id: 'EarlyStoppingSpec', description: 'Stop when a metric no longer improves' });
 
+const checkpoints = z
+  .strictObject({
+    everySeconds: z
+      .number()
+      .min(CHECKPOINT_SECONDS_MIN)
+      .max(86_400)
+      .default(10)
+      .describe(
+        'The state is stored as soon as it is this old, also within an epoch; what came after it is trained again when a worker dies. A state that takes long to store is stored less often, for at most half of the time',
+      ),
+    keepEvery: z
+      .int()
+      .min(1)
+      .max(defaultLimits.epochsMax)
+      .optional()
+      .describe(
+        'The state after every so many epochs is kept; otherwise only the newest and the one before it are. Never changes a result',
+      ),
+  })
+  .meta({ id: 'CheckpointSettings', description: 'When the training state is stored, and which are kept' });
+
 const training = z
   .strictObject({
     epochs: z.int().min(1).max(defaultLimits.epochsMax).describe('Passes over the training rows'),
@@ -101,6 +123,7 @@ const training = z
         'At most so many threads share a step, as far as the worker has free cores; "auto" goes by the work of a step. Never changes a result',
       ),
     earlyStopping: earlyStopping.optional(),
+    checkpoints: checkpoints.prefault({}),
   })
   .meta({ id: 'TrainingSettings', description: 'How long and in what batches to train' });
 

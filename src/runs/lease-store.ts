@@ -33,7 +33,7 @@ export interface ClaimedRun {
   };
 }
 
-/** As many claims in a row without a new epoch end the run. */
+/** As many claims in a row without a new epoch or state end the run. */
 export const restartsMax = 5;
 
 /** Takes a queued run. Null when it is not queued any more: the ticket was late or a copy. */
@@ -202,6 +202,6 @@ const crashLoop: Ending = {
   stopReason: 'crashLoop',
   failure: {
     code: 'crashLoop',
-    detail: `The training was started ${restartsMax} times and died each time before it finished another epoch.`,
+    detail: `The training was started ${restartsMax} times and died each time before it got any further.`,
   },
 };

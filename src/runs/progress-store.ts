@@ -26,12 +26,14 @@ export interface FinishedEpoch {
 }
 
 export interface CheckpointBytes {
+  /** Finished epochs, and steps of the next one. */
   readonly epoch: number;
+  readonly stepsWithin: number;
   readonly sha256: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** Consecutive epochs, and the state after one of them where it is to be kept. */
+/** Consecutive epochs, and the state after one of them, or in the one that follows, where it is to be kept. */
 export interface EpochGroup {
   readonly epochs: readonly FinishedEpoch[];
   readonly checkpoint: CheckpointBytes | null;
@@ -47,7 +49,7 @@ export async function commitEpochs(
   hold: Hold,
   { epochs, checkpoint }: EpochGroup,
 ): Promise<HeldStatus | 'lost'> {
-  const checkpoints = checkpoint === null ? [] : [{ role: 'latest' as const, ...checkpoint }];
+  const checkpoints = checkpoint === null ? [] : [{ role: 'state' as const, ...checkpoint }];
   const written = await writeHeld(db, hold, heldStatuses, { epochs, checkpoints, ending: null });
   return written ?? (await explainRefusal(db, hold, epochs));
 }
@@ -75,7 +77,7 @@ export async function finishRun(
   outcome: Outcome,
   { epochs, checkpoint }: EpochGroup = nothing,
 ): Promise<boolean> {
-  const latest = checkpoint === null ? [] : [{ role: 'latest' as const, ...checkpoint }];
+  const latest = checkpoint === null ? [] : [{ role: 'state' as const, ...checkpoint }];
   // Decided on the state the run most likely is in, and written only if that is the state it is in.
   let held: HeldStatus | 'lost' = 'running';
   while (held !== 'lost') {
@@ -102,7 +104,7 @@ function endingOf(
   if (status === 'cancelled') {
     return { status, stopReason: 'user', model: [] };
   }
-  return { ...outcome, status, model: model === undefined ? [] : [{ role: 'best', ...model }] };
+  return { ...outcome, status, model: model === undefined ? [] : [{ role: 'model', ...model }] };
 }
 
 /** Appends a `log` event a client may read. False: the hold is stale. */
@@ -116,15 +118,51 @@ export async function appendLog(db: SqlDatabase, hold: Hold, message: string): P
   });
 }
 
-/** The state to go on from, as stored; its hash is for the reader to check. */
-export async function readLatestCheckpoint(db: SqlDatabase, runId: string): Promise<CheckpointBytes | null> {
+/** Places of the training states that are stored, newest first. */
+export async function listStates(db: SqlDatabase, runId: string): Promise<StoredState[]> {
+  return db.$queryRaw<StoredState[]>`
+    SELECT "epoch", "stepsWithin", "sha256" FROM "Checkpoint"
+    WHERE "runId" = ${runId}::uuid AND "role" = 'state'
+    ORDER BY "epoch" DESC, "stepsWithin" DESC`;
+}
+
+export type StoredState = Omit<CheckpointBytes, 'bytes'>;
+
+/** A training state as stored; its hash is for the reader to check. Null when it is there no more. */
+export async function readState(
+  db: SqlDatabase,
+  runId: string,
+  { epoch, stepsWithin }: StoredState,
+): Promise<CheckpointBytes | null> {
   const [row] = await db.$queryRaw<CheckpointBytes[]>`
-    SELECT "epoch", "sha256", "bytes" FROM "Checkpoint"
-    WHERE "runId" = ${runId}::uuid AND "role" = 'latest'`;
+    SELECT "epoch", "stepsWithin", "sha256", "bytes" FROM "Checkpoint"
+    WHERE "runId" = ${runId}::uuid AND "role" = 'state'
+      AND "epoch" = ${epoch}::int AND "stepsWithin" = ${stepsWithin}::int`;
   return row ?? null;
 }
 
-type StoredCheckpoint = CheckpointBytes & { readonly role: 'latest' | 'best' };
+/** Removes a training state that is of no use, and tells clients why. False: the hold is stale. */
+export async function discardState(
+  db: SqlDatabase,
+  hold: Hold,
+  { epoch, stepsWithin }: StoredState,
+  message: string,
+): Promise<boolean> {
+  return transact(db, async (tx) => {
+    const run = await lockHeld(tx, hold);
+    if (run === null) {
+      return false;
+    }
+    await tx.$executeRaw`
+      DELETE FROM "Checkpoint"
+      WHERE "runId" = ${hold.runId}::uuid AND "role" = 'state'
+        AND "epoch" = ${epoch}::int AND "stepsWithin" = ${stepsWithin}::int`;
+    await appendEvents(tx, hold.runId, [{ type: 'log', data: { message } }]);
+    return true;
+  });
+}
+
+type StoredCheckpoint = CheckpointBytes & { readonly role: 'state' | 'model' };
 
 interface HeldWrite {
   readonly epochs: readonly FinishedEpoch[];
@@ -145,6 +183,7 @@ async function writeHeld(
 ): Promise<HeldStatus | null> {
   const first = epochs.at(0)?.epoch ?? 0;
   const last = epochs.at(-1);
+  const state = checkpoints.find(({ role }) => role === 'state');
   const events = ending === null ? [] : endingEvents(ending);
   const bestEpoch =
     ending?.bestEpoch === undefined
@@ -155,6 +194,7 @@ async function writeHeld(
   const rows = await db.$queryRaw<{ status: HeldStatus }[]>`
     WITH held AS (
       SELECT "id", "status", "epoch", "epochsPlanned", "eventSequence",
+        ("spec" #>> '{training,checkpoints,keepEvery}')::int AS "keepEvery",
         GREATEST(${last?.epoch ?? 0}::int - "epoch", 0) AS "added"
       FROM "Run"
       WHERE "id" = ${hold.runId}::uuid AND "fence" = ${hold.fence}::int
@@ -179,10 +219,11 @@ async function writeHeld(
         event.value->>'type', event.value->'data'
       FROM held, jsonb_array_elements(${JSON.stringify(events)}::jsonb) WITH ORDINALITY
         AS event(value, position)
-    ), ${checkpoints.length === 0 ? Prisma.empty : Prisma.sql`checkpoints AS (${upsert(checkpoints)}),`} written AS (
+    ), ${checkpoints.length === 0 ? Prisma.empty : Prisma.sql`checkpoints AS (${upsert(checkpoints)}),`}
+    ${state === undefined ? Prisma.empty : Prisma.sql`outdated AS (${deleteOlderThan(state)}),`} written AS (
       UPDATE "Run" AS run SET
         "epoch" = held."epoch" + "added",
-        "restarts" = CASE WHEN "added" > 0 THEN 0 ELSE run."restarts" END,
+        "restarts" = CASE WHEN "added" > 0 OR ${state !== undefined}::boolean THEN 0 ELSE run."restarts" END,
         "bestEpoch" = ${bestEpoch},
         "eventSequence" = held."eventSequence" + "added" + ${events.length}::int
         ${ending === null ? Prisma.empty : Prisma.sql`, ${endingColumns(ending)}`}
@@ -195,15 +236,32 @@ async function writeHeld(
 /** From `held`, a row each. */
 function upsert(checkpoints: readonly StoredCheckpoint[]): Prisma.Sql {
   const rows = checkpoints.map(
-    ({ role, epoch, sha256, bytes }) =>
-      Prisma.sql`(${role}::"CheckpointRole", ${epoch}::int, ${sha256}, ${bytes.byteLength}::int, ${bytes}::bytea)`,
+    ({ role, epoch, stepsWithin, sha256, bytes }) => Prisma.sql`
+      (${role}::"CheckpointRole", ${epoch}::int, ${stepsWithin}::int, ${sha256}, ${bytes.byteLength}::int,
+        ${bytes}::bytea)`,
   );
   return Prisma.sql`
-    INSERT INTO "Checkpoint" ("runId", "role", "epoch", "sha256", "byteLength", "bytes")
+    INSERT INTO "Checkpoint" ("runId", "role", "epoch", "stepsWithin", "sha256", "byteLength", "bytes")
     SELECT held."id", given.* FROM held, (VALUES ${Prisma.join(rows)}) AS given
-    ON CONFLICT ("runId", "role") DO UPDATE SET
-      "epoch" = EXCLUDED."epoch", "sha256" = EXCLUDED."sha256", "byteLength" = EXCLUDED."byteLength",
-      "bytes" = EXCLUDED."bytes", "createdAt" = now()`;
+    ON CONFLICT ("runId", "role", "epoch", "stepsWithin") DO UPDATE SET
+      "sha256" = EXCLUDED."sha256", "byteLength" = EXCLUDED."byteLength", "bytes" = EXCLUDED."bytes",
+      "createdAt" = now()`;
+}
+
+/**
+ * Beside the given state the one before it stays, for the case that the given one is damaged, and every so many
+ * epochs' where the spec says so.
+ */
+function deleteOlderThan({ epoch, stepsWithin }: StoredCheckpoint): Prisma.Sql {
+  return Prisma.sql`
+    DELETE FROM "Checkpoint" AS old USING held
+    WHERE old."runId" = held."id" AND old."role" = 'state'
+      AND (held."keepEvery" IS NULL OR old."stepsWithin" > 0 OR old."epoch" % held."keepEvery" > 0)
+      AND EXISTS (
+        SELECT FROM "Checkpoint" AS newer
+        WHERE newer."runId" = held."id" AND newer."role" = 'state'
+          AND (newer."epoch", newer."stepsWithin") > (old."epoch", old."stepsWithin")
+          AND (newer."epoch", newer."stepsWithin") < (${epoch}::int, ${stepsWithin}::int))`;
 }
 
 /** Why nothing was written: the state the run is in instead, or `lost`. Throws where epochs are missing. */

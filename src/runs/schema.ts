@@ -211,11 +211,16 @@ export const eventsHeaders = z.object({
 
 export const weightsQuery = z.strictObject({
   format: z.enum(['safetensors']).default('safetensors').meta({ id: 'WeightsFormat' }),
-  checkpoint: z.enum(['best', 'latest']).default('best').meta({
-    id: 'CheckpointChoice',
-    description:
-      'best: the model file of an ended run, parameters only. latest: the whole training state after the last stored checkpoint, with the optimizer’s slots',
-  }),
+  checkpoint: z
+    .string()
+    .regex(/^(best|latest|[1-9]\d{0,8})$/, 'has to be best, latest, or the number of an epoch')
+    .transform((choice) => (choice === 'best' || choice === 'latest' ? choice : Number(choice)))
+    .default('best')
+    .meta({
+      description:
+        'best: the model file of an ended run, parameters only. latest: the newest stored training state, with the optimizer’s slots. A number: the training state after that epoch, where it was kept (training.checkpoints.keepEvery)',
+      override: { type: 'string', pattern: '^(best|latest|[1-9]\\d{0,8})$', default: 'best' },
+    }),
 });
 
 export const weightsHeaders = z.object({

@@ -194,10 +194,14 @@ export async function listEpochs(
   return rows.map((row) => ({ ...row, metrics: row.metrics as EpochRow['metrics'] }));
 }
 
+/** Which of a run's checkpoints: the model, the newest training state, or the one after so many epochs. */
+export type CheckpointChoice = 'best' | 'latest' | number;
+
 export interface CheckpointInfo {
   readonly runId: string;
-  readonly role: 'best' | 'latest';
+  readonly role: 'state' | 'model';
   readonly epoch: number;
+  readonly stepsWithin: number;
   readonly sha256: string;
   readonly byteLength: number;
 }
@@ -206,21 +210,29 @@ export interface CheckpointInfo {
 export async function findCheckpoint(
   db: DatabaseTransaction,
   runId: string,
-  role: CheckpointInfo['role'],
+  choice: CheckpointChoice,
 ): Promise<CheckpointInfo | null> {
-  const select = { runId: true, role: true, epoch: true, sha256: true, byteLength: true } as const;
-  return db.checkpoint.findUnique({ where: { runId_role: { runId, role } }, select });
+  return db.checkpoint.findFirst({
+    where: {
+      runId,
+      role: choice === 'best' ? 'model' : 'state',
+      ...(typeof choice === 'number' && { epoch: choice, stepsWithin: 0 }),
+    },
+    orderBy: [{ epoch: 'desc' }, { stepsWithin: 'desc' }],
+    select: { runId: true, role: true, epoch: true, stepsWithin: true, sha256: true, byteLength: true },
+  });
 }
 
 /** A piece of a checkpoint's bytes, or null when it has been replaced or deleted since it was found. */
 export async function readCheckpoint(
   db: DatabaseTransaction,
-  { runId, role, sha256 }: CheckpointInfo,
+  { runId, role, epoch, stepsWithin, sha256 }: CheckpointInfo,
   start: number,
   end: number,
 ): Promise<Uint8Array | null> {
   const rows = await db.$queryRaw<{ piece: Uint8Array }[]>`
     SELECT substring(bytes FROM ${start + 1}::int FOR ${end - start}::int) AS piece FROM "Checkpoint"
-    WHERE "runId" = ${runId}::uuid AND role = ${role}::"CheckpointRole" AND sha256 = ${sha256}`;
+    WHERE "runId" = ${runId}::uuid AND role = ${role}::"CheckpointRole" AND "epoch" = ${epoch}::int
+      AND "stepsWithin" = ${stepsWithin}::int AND sha256 = ${sha256}`;
   return rows[0]?.piece ?? null;
 }

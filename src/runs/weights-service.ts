@@ -3,7 +3,13 @@
 import { Readable } from 'node:stream';
 import type { Database } from '../db/client.ts';
 import { problem } from '../errors.ts';
-import { type CheckpointInfo, findCheckpoint, getRunProgress, readCheckpoint } from './store.ts';
+import {
+  type CheckpointChoice,
+  type CheckpointInfo,
+  findCheckpoint,
+  getRunProgress,
+  readCheckpoint,
+} from './store.ts';
 
 const pieceBytes = 4 * 1024 * 1024;
 
@@ -16,18 +22,23 @@ export async function findWeights(
   db: Database,
   projectId: string,
   runId: string,
-  role: CheckpointInfo['role'],
+  choice: CheckpointChoice,
 ): Promise<WeightsFile> {
   const run = await getRunProgress(db, projectId, runId);
-  const found = await findCheckpoint(db, runId, role);
-  if (found === null) throw missing(run, role);
-  return { ...found, fileName: `${slug(run.name)}-${runId.slice(-8)}-${role}.safetensors` };
+  const found = await findCheckpoint(db, runId, choice);
+  if (found === null) throw missing(run, choice);
+  const which = typeof choice === 'number' ? `epoch-${choice}` : choice;
+  return { ...found, fileName: `${slug(run.name)}-${runId.slice(-8)}-${which}.safetensors` };
 }
 
-function missing({ status, ended }: { status: string; ended: boolean }, role: CheckpointInfo['role']) {
-  if (ended) return problem('not-found', `The run has ${status} without a ${role} checkpoint.`);
-  const when = role === 'best' ? 'when it ends' : 'with its first checkpoint';
-  const hint = role === 'best' ? '; ?checkpoint=latest may be there before' : '';
+function missing({ status, ended }: { status: string; ended: boolean }, choice: CheckpointChoice) {
+  if (typeof choice === 'number') {
+    const hint = 'training.checkpoints.keepEvery in the spec says which epochs are kept';
+    return problem('not-found', `The run has no checkpoint of epoch ${choice}; ${hint}.`);
+  }
+  if (ended) return problem('not-found', `The run has ${status} without a ${choice} checkpoint.`);
+  const when = choice === 'best' ? 'when it ends' : 'with its first checkpoint';
+  const hint = choice === 'best' ? '; ?checkpoint=latest may be there before' : '';
   return problem('no-model-yet', `The run is ${status}; the weights come ${when}${hint}.`);
 }
 

@@ -135,7 +135,8 @@ function epochsOf(made: Pick<EpochSetting, 'spec' | 'data' | 'plan' | 'executor'
         steps += count;
       },
     });
-    if ('metrics' in outcome && !Number.isFinite(outcome.metrics.loss)) throw new Error('the training diverged');
+    if ('metrics' in outcome && !Number.isFinite(outcome.metrics.loss))
+      throw new Error('the training diverged');
     state = { ...state, epoch: state.epoch + 1, step: state.step + stepsPerEpoch };
     return steps;
   };

@@ -46,6 +46,38 @@ async function expectUndisturbed(runId: string): Promise<void> {
   expect(events.filter(({ type }) => type === 'done')).toHaveLength(1);
 }
 
+const newestFirst = [{ epoch: 'desc' }, { stepsWithin: 'desc' }] as const;
+
+interface Place {
+  readonly epoch: number;
+  readonly stepsWithin: number;
+}
+
+/** Newest first. */
+function statesOf(runId: string): Promise<Place[]> {
+  const select = { epoch: true, stepsWithin: true } as const;
+  return at.db.checkpoint.findMany({ where: { runId, role: 'state' }, orderBy: [...newestFirst], select });
+}
+
+/** Turns a bit. */
+async function damage(runId: string, place: Place | undefined): Promise<void> {
+  const changed = await at.db.$executeRaw`
+    UPDATE "Checkpoint" SET "bytes" = set_byte("bytes", 2000, get_byte("bytes", 2000) # 1)
+    WHERE "runId" = ${runId}::uuid AND "role" = 'state' AND "epoch" = ${place?.epoch}
+      AND "stepsWithin" = ${place?.stepsWithin}`;
+  expect(changed).toBe(1);
+}
+
+async function logsOf(runId: string): Promise<unknown[]> {
+  const logs = (await eventsOf(at, runId)).filter(({ type }) => type === 'log');
+  return logs.map(({ data }) => (data as { message?: string }).message);
+}
+
+function named(place: Place | undefined): string {
+  const steps = place?.stepsWithin === 0 ? '' : ` and ${place?.stepsWithin} steps`;
+  return `epoch ${place?.epoch}${steps}`;
+}
+
 beforeAll(async () => {
   at = await runDatabase(process.env.TEST_DATABASE_URL ?? '');
   digits = await insertExample(at, 'digits');
@@ -80,10 +112,11 @@ describe('a run whose worker', () => {
     expect(await endWorker(first, 'SIGTERM')).toBe(0);
     const left = await readRun(at, runId);
     expect(left).toMatchObject({ status: 'queued', restarts: 0, workerId: null });
-    const latest = await at.db.checkpoint.findUniqueOrThrow({
-      where: { runId_role: { runId, role: 'latest' } },
+    const [latest] = await at.db.checkpoint.findMany({
+      where: { runId, role: 'state' },
+      orderBy: [...newestFirst],
     });
-    expect(latest.epoch).toBe(left.epoch);
+    expect(latest?.epoch).toBe(left.epoch);
     await worker();
     await expectUndisturbed(runId);
   });
@@ -105,22 +138,55 @@ describe('a run whose worker', () => {
   });
 });
 
+describe('a run of one long epoch', () => {
+  const long = { epochs: 1, units: 1024, batchSize: 1, everySeconds: 0.5 };
+
+  it('goes on within it after its worker was killed, and ends the same', async () => {
+    const alone = await queueTraining(at, digits, long);
+    const first = await worker();
+    const { weightsSha256, results } = await ended(at, alone);
+    const runId = await queueTraining(at, digits, long);
+    await until(async () => (await statesOf(runId)).length > 0, 'a state within the epoch');
+    await endWorker(first, 'SIGKILL');
+    const [state] = await statesOf(runId);
+    expect(state).toMatchObject({ epoch: 0, stepsWithin: expect.any(Number) });
+    expect(state?.stepsWithin).toBeGreaterThan(0);
+    expect((await readRun(at, runId)).epoch).toBe(0);
+    const second = await worker({ LOG_LEVEL: 'info' });
+    expect(await ended(at, runId)).toMatchObject({ status: 'succeeded', weightsSha256, results });
+    expect(second.output()).toContain(`goes on from epoch 0 and ${state?.stepsWithin} steps`);
+  });
+});
+
 describe('a damaged', () => {
-  it('checkpoint is refused; the run starts over, says so, and ends the same', async () => {
+  it('checkpoint is refused for the one before it, says so, and ends the same', async () => {
+    const runId = await queueTraining(at, digits, { epochs, units, everySeconds: 0.5 });
+    const first = await worker();
+    await until(async () => (await statesOf(runId)).length === 2, 'two states');
+    await endWorker(first, 'SIGKILL');
+    const [newest, before] = await statesOf(runId);
+    await damage(runId, newest);
+    const second = await worker({ LOG_LEVEL: 'info' });
+    await expectUndisturbed(runId);
+    expect(await logsOf(runId)).toEqual([
+      `The checkpoint of ${named(newest)} is damaged; the training goes on from the one of ${named(before)}.`,
+    ]);
+    expect(second.output()).toContain(`goes on from epoch ${before?.epoch} and ${before?.stepsWithin} steps`);
+  });
+
+  it('checkpoint without one before it makes the run start over', async () => {
     const runId = await queueTraining(at, digits, { epochs, units });
     const first = await worker();
     await reachesEpoch(at, runId, 5);
     await endWorker(first, 'SIGTERM');
-    await at.db.$executeRaw`
-      UPDATE "Checkpoint" SET "bytes" = set_byte("bytes", 2000, get_byte("bytes", 2000) # 1)
-      WHERE "runId" = ${runId}::uuid AND "role" = 'latest'`;
+    const states = await statesOf(runId);
+    expect(states).toHaveLength(1);
+    await damage(runId, states[0]);
     await worker();
-    expect(await ended(at, runId)).toMatchObject({ status: 'succeeded' });
-    const { weightsSha256 } = await readRun(at, runId);
-    expect(weightsSha256).toBe(undisturbed.weightsSha256);
-    expect(await epochHashes(runId)).toEqual(undisturbed.epochHashes);
-    const logs = (await eventsOf(at, runId)).filter(({ type }) => type === 'log');
-    expect(JSON.stringify(logs.map(({ data }) => data))).toContain('damaged');
+    await expectUndisturbed(runId);
+    expect(await logsOf(runId)).toEqual([
+      `The checkpoint of ${named(states[0])} is damaged; the training goes on from the start.`,
+    ]);
   });
 
   it('dataset fails its run with a reason, and only its run', async () => {
@@ -148,7 +214,7 @@ describe('a run that cannot end well', () => {
     expect(run).toMatchObject({ status: 'failed', stopReason: 'diverged', failure: { code: 'diverged' } });
     const last = await at.db.epoch.findFirstOrThrow({ where: { runId }, orderBy: { epoch: 'desc' } });
     expect(last.diverged).toBe(true);
-    expect(await at.db.checkpoint.count({ where: { runId, role: 'best' } })).toBe(1);
+    expect(await at.db.checkpoint.count({ where: { runId, role: 'model' } })).toBe(1);
   });
 
   it('fails with invalidData when its columns are gone', async () => {

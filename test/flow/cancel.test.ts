@@ -72,7 +72,7 @@ describe('a cancel of a run in training', () => {
     expect(await at.db.epoch.count({ where: { runId } })).toBe(run.epoch);
     expect(
       await at.db.checkpoint.findMany({ where: { runId }, select: { role: true, epoch: true } }),
-    ).toEqual([{ role: 'latest', epoch: run.epoch }]);
+    ).toEqual([{ role: 'state', epoch: run.epoch }]);
     const types = (await eventsOf(at, runId)).map(({ type }) => type);
     expect(types.filter((type) => type === 'done')).toHaveLength(1);
     expect(types.at(-1)).toBe('done');

@@ -11,7 +11,14 @@ import {
   restartsMax,
   surrenderRun,
 } from '../../src/runs/lease-store.ts';
-import { appendLog, commitEpochs, type FinishedEpoch, finishRun } from '../../src/runs/progress-store.ts';
+import {
+  appendLog,
+  commitEpochs,
+  discardState,
+  type FinishedEpoch,
+  finishRun,
+  listStates,
+} from '../../src/runs/progress-store.ts';
 import { eventsOf, expireLease, insertRun, type RunDatabase, runDatabase } from './support/lifecycle.ts';
 
 let at: RunDatabase;
@@ -80,7 +87,7 @@ describe('a commit', () => {
   it('stores epochs, their events and the checkpoint together', async () => {
     const runId = await insertRun(at);
     const { hold } = await claimed(runId);
-    const checkpoint = { epoch: 2, sha256: 'abc', bytes: new Uint8Array([1, 2, 3]) };
+    const checkpoint = { epoch: 2, stepsWithin: 0, sha256: 'abc', bytes: new Uint8Array([1, 2, 3]) };
     const wanted = await commitEpochs(at.sql, hold, {
       epochs: [epoch(1), epoch(2, { loss: Number.NaN, accuracy: 0.5 })],
       checkpoint,
@@ -90,7 +97,7 @@ describe('a commit', () => {
     expect(rows.map(({ metrics }) => metrics)).toEqual([{ loss: 1 }, { loss: null, accuracy: 0.5 }]);
     expect(await readRun(runId)).toMatchObject({ epoch: 2, bestEpoch: 2, restarts: 0 });
     expect(await at.db.checkpoint.findMany({ where: { runId } })).toMatchObject([
-      { role: 'latest', epoch: 2, sha256: 'abc', byteLength: 3, bytes: new Uint8Array([1, 2, 3]) },
+      { role: 'state', epoch: 2, sha256: 'abc', byteLength: 3, bytes: new Uint8Array([1, 2, 3]) },
     ]);
     expect((await eventsOf(at, runId)).map(({ type, data }) => ({ type, data }))).toEqual([
       { type: 'status', data: { status: 'running' } },
@@ -167,7 +174,7 @@ describe('a stale fence', () => {
 
   async function expectRefused(stale: Hold): Promise<void> {
     const before = [await readRun(stale.runId), await eventsOf(at, stale.runId)];
-    const checkpoint = { epoch: 2, sha256: 'stale', bytes: new Uint8Array(1) };
+    const checkpoint = { epoch: 2, stepsWithin: 0, sha256: 'stale', bytes: new Uint8Array(1) };
     expect(await renewLease(at.sql, stale, 15)).toBe('lost');
     expect(await commitEpochs(at.sql, stale, { epochs: [epoch(2)], checkpoint })).toBe('lost');
     expect(await finishRun(at.sql, stale, { action: 'succeed', stopReason: 'completed' })).toBe(false);
@@ -228,7 +235,7 @@ describe('the end', () => {
       results: { loss: 0.5, validationLoss: Number.POSITIVE_INFINITY },
       weightsSha256: 'weights',
       bestEpoch: 3,
-      model: { epoch: 3, sha256: 'model', bytes: new Uint8Array(8) },
+      model: { epoch: 3, stepsWithin: 0, sha256: 'model', bytes: new Uint8Array(8) },
     });
     expect(ended).toBe(true);
     expect(await readRun(hold.runId)).toMatchObject({
@@ -241,7 +248,7 @@ describe('the end', () => {
       workerId: null,
     });
     expect(await at.db.checkpoint.findMany({ where: { runId: hold.runId } })).toMatchObject([
-      { role: 'best', epoch: 3, sha256: 'model' },
+      { role: 'model', epoch: 3, sha256: 'model' },
     ]);
     const done = (await eventsOf(at, hold.runId)).at(-1);
     expect(done).toMatchObject({
@@ -254,12 +261,12 @@ describe('the end', () => {
     const runId = await insertRun(at);
     const { hold } = await claimed(runId);
     await commitEpochs(at.sql, hold, { epochs: [epoch(1)], checkpoint: null });
-    const checkpoint = { epoch: 3, sha256: 'state', bytes: new Uint8Array([3]) };
+    const checkpoint = { epoch: 3, stepsWithin: 0, sha256: 'state', bytes: new Uint8Array([3]) };
     const outcome = {
       action: 'succeed',
       stopReason: 'completed',
       bestEpoch: 2,
-      model: { epoch: 2, sha256: 'model', bytes: new Uint8Array([2]) },
+      model: { epoch: 2, stepsWithin: 0, sha256: 'model', bytes: new Uint8Array([2]) },
     } as const;
     const last = { epochs: [epoch(1), epoch(2), epoch(3)], checkpoint };
     expect(await finishRun(at.sql, hold, outcome, last)).toBe(true);
@@ -267,8 +274,8 @@ describe('the end', () => {
     expect(await epochsOf(runId)).toEqual([1, 2, 3]);
     const stored = await at.db.checkpoint.findMany({ where: { runId }, orderBy: { role: 'asc' } });
     expect(stored.map(({ role, epoch: of, sha256 }) => `${role} ${of} ${sha256}`)).toEqual([
-      'latest 3 state',
-      'best 2 model',
+      'state 3 state',
+      'model 2 model',
     ]);
     const types = (await eventsOf(at, runId)).map(({ type }) => type);
     expect(types).toEqual(['status', 'epoch', 'epoch', 'epoch', 'status', 'done']);
@@ -282,7 +289,7 @@ describe('the end', () => {
     const runId = await insertRun(at);
     const { hold } = await claimed(runId);
     await requestCancel(at.db, at.projectId, runId);
-    const model = { epoch: 2, sha256: 'model', bytes: new Uint8Array(1) };
+    const model = { epoch: 2, stepsWithin: 0, sha256: 'model', bytes: new Uint8Array(1) };
     const ended = await finishRun(
       at.sql,
       hold,
@@ -322,5 +329,58 @@ describe('the end', () => {
       expect(events.filter(({ type }) => type === 'done')).toHaveLength(1);
       await expectGaplessEvents(hold.runId);
     }
+  });
+});
+
+describe('the training states of a run', () => {
+  const state = (n: number, stepsWithin = 0) => ({
+    epoch: n,
+    stepsWithin,
+    sha256: `state ${n}.${stepsWithin}`,
+    bytes: new Uint8Array([n, stepsWithin]),
+  });
+  const kept = async (runId: string) => (await listStates(at.sql, runId)).map(({ sha256 }) => sha256);
+
+  it('are the newest and the one before it', async () => {
+    const { hold } = await claimed(await insertRun(at));
+    await commitEpochs(at.sql, hold, { epochs: [], checkpoint: state(0, 9) });
+    expect(await kept(hold.runId)).toEqual(['state 0.9']);
+    await commitEpochs(at.sql, hold, { epochs: [epoch(1)], checkpoint: state(1) });
+    expect(await kept(hold.runId)).toEqual(['state 1.0', 'state 0.9']);
+    await commitEpochs(at.sql, hold, { epochs: [], checkpoint: state(1, 4) });
+    await commitEpochs(at.sql, hold, { epochs: [], checkpoint: state(1, 4) });
+    expect(await kept(hold.runId)).toEqual(['state 1.4', 'state 1.0']);
+  });
+
+  it('are also those after every so many epochs, where the spec says so', async () => {
+    const spec = { training: { checkpoints: { keepEvery: 2 } } };
+    const { hold } = await claimed(await insertRun(at, { spec }));
+    for (const n of [1, 2, 3, 4, 5, 6]) {
+      await commitEpochs(at.sql, hold, { epochs: [epoch(n)], checkpoint: state(n) });
+      await commitEpochs(at.sql, hold, { epochs: [], checkpoint: state(n, 1) });
+    }
+    expect(await kept(hold.runId)).toEqual(['state 6.1', 'state 6.0', 'state 4.0', 'state 2.0']);
+  });
+
+  it('lose a damaged one with a word to the client, and not to a stale hold', async () => {
+    const { hold } = await claimed(await insertRun(at));
+    await commitEpochs(at.sql, hold, { epochs: [epoch(1)], checkpoint: state(1) });
+    const stale = { ...hold, fence: hold.fence - 1 };
+    expect(await discardState(at.sql, stale, state(1), 'It is damaged.')).toBe(false);
+    expect(await kept(hold.runId)).toEqual(['state 1.0']);
+    expect(await discardState(at.sql, hold, state(1), 'It is damaged.')).toBe(true);
+    expect(await kept(hold.runId)).toEqual([]);
+    expect((await eventsOf(at, hold.runId)).at(-1)).toMatchObject({
+      type: 'log',
+      data: { message: 'It is damaged.' },
+    });
+    await expectGaplessEvents(hold.runId);
+  });
+
+  it('count as progress: a run that gets on within an epoch is in no crash loop', async () => {
+    const { hold } = await claimed(await insertRun(at));
+    expect((await readRun(hold.runId)).restarts).toBe(1);
+    await commitEpochs(at.sql, hold, { epochs: [], checkpoint: state(0, 3) });
+    expect((await readRun(hold.runId)).restarts).toBe(0);
   });
 });

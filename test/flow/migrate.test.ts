@@ -30,13 +30,13 @@ async function query(url: string, sql: string, values: unknown[] = []): Promise<
   }
 }
 
-/** Everything the two databases could differ in, but for the migrations' own record. */
+/** Everything the two databases could differ in, but for the migrations' own record and the order of columns. */
 async function describeDatabase(url: string): Promise<unknown> {
   const notRecord = `NOT LIKE '\\_prisma\\_%'`;
   return {
     columns: await query(
       url,
-      `SELECT table_name, column_name, column_default, is_nullable, udt_name, datetime_precision, ordinal_position
+      `SELECT table_name, column_name, column_default, is_nullable, udt_name, datetime_precision
        FROM information_schema.columns WHERE table_schema = 'public' AND table_name ${notRecord}
        ORDER BY table_name, column_name`,
     ),

@@ -88,8 +88,8 @@ describe('closing the service', () => {
     const runId = await submitted(service);
     // More than the sockets' buffers take.
     const bytes = new Uint8Array(24 * 1024 * 1024).fill(7);
-    const checkpoint = { epoch: 1, sha256: sha256(bytes), byteLength: bytes.length, bytes };
-    await service.db.checkpoint.create({ data: { runId, role: 'best', ...checkpoint } });
+    const checkpoint = { epoch: 1, stepsWithin: 0, sha256: sha256(bytes), byteLength: bytes.length, bytes };
+    await service.db.checkpoint.create({ data: { runId, role: 'model', ...checkpoint } });
     const response = await fetch(`${service.origin}/v1/runs/${runId}/weights`, { headers: service.admin });
     const reader = (response.body ?? new ReadableStream<Uint8Array>()).getReader();
     let length = (await reader.read()).value?.length ?? 0;

@@ -42,6 +42,16 @@ describe('GET /v1/runs/{id}/weights', () => {
     expect(new Uint8Array(answer.rawPayload)).toEqual(run.state);
   });
 
+  it('gives the state after an epoch, where it is kept', async () => {
+    const { epoch } = await service.db.run.findUniqueOrThrow({ where: { id: run.id } });
+    const answer = await get(`?checkpoint=${epoch}`);
+    expect(new Uint8Array(answer.rawPayload)).toEqual(run.state);
+    expect(answer.headers['content-disposition']).toContain(`-epoch-${epoch}.safetensors`);
+    const missing = await get(`?checkpoint=${epoch + 1}`);
+    expect(problemOf(missing)).toMatchObject({ status: 404, code: 'not-found' });
+    expect(missing.body).toContain('keepEvery');
+  });
+
   it('gives a range of it', async () => {
     const answer = await get('', { range: 'bytes=8-15' });
     expect(answer.statusCode).toBe(206);
@@ -80,7 +90,9 @@ describe('GET /v1/runs/{id}/weights', () => {
 
   it('refuses other formats and checkpoints, and knows nothing for another project', async () => {
     expect(problemOf(await get('?format=onnx')).pointers).toEqual(['?format']);
-    expect(problemOf(await get('?checkpoint=7')).pointers).toEqual(['?checkpoint']);
+    for (const wrong of ['0', '-1', '1.5', 'newest', '', '9999999999']) {
+      expect(problemOf(await get(`?checkpoint=${wrong}`)).pointers, wrong).toEqual(['?checkpoint']);
+    }
     expect(problemOf(await get('', service.stranger)).status).toBe(404);
   });
 });

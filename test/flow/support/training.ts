@@ -50,7 +50,7 @@ export async function insertExample(at: RunDatabase, name: 'iris' | 'digits'): P
 export function queueTraining(
   at: RunDatabase,
   datasetId: string,
-  { target = 'digit', epochs = 20, units = 32, learningRate = 0.001 } = {},
+  { target = 'digit', epochs = 20, units = 32, learningRate = 0.001, batchSize = 32, everySeconds = 10 } = {},
 ): Promise<string> {
   const classes = target === 'digit' ? 10 : 3;
   const spec = {
@@ -64,7 +64,7 @@ export function queueTraining(
     },
     loss: { kind: 'crossEntropy' },
     optimizer: { kind: 'adam', learningRate },
-    training: { epochs, batchSize: 32 },
+    training: { epochs, batchSize, checkpoints: { everySeconds } },
     metrics: ['accuracy'],
   } as unknown as EngineSpecInput;
   const parsed = JSON.parse(JSON.stringify(engineSpec.parse(spec)));

@@ -37,7 +37,7 @@ export async function trainedRun(service: TestService, more: object = {}): Promi
       const common = { durationMs: 1, bestEpoch: training.bestEpoch, etaSeconds: 0 };
       const row = { epoch, metrics, diverged, weightsSha256: sha256(training.parameterBytes()), ...common };
       const bytes = new Uint8Array(training.checkpoint());
-      const checkpoint = { epoch, sha256: sha256(bytes), bytes };
+      const checkpoint = { epoch, stepsWithin: 0, sha256: sha256(bytes), bytes };
       await commitEpochs(db, claimed.hold, { epochs: [row], checkpoint });
     }
     const model = new Uint8Array(training.model());
@@ -47,7 +47,7 @@ export async function trainedRun(service: TestService, more: object = {}): Promi
       stopReason: 'completed',
       results: training.results(),
       weightsSha256: sha256(training.parameterBytes()),
-      model: { epoch: training.epoch, sha256: sha256(model), bytes: model },
+      model: { epoch: training.epoch, stepsWithin: 0, sha256: sha256(model), bytes: model },
     });
     return { id, model, state };
   } finally {

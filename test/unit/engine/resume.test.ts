@@ -106,7 +106,10 @@ it('says in a checkpoint of the middle of an epoch what the epoch started from',
 });
 
 it('falls back on the same values when an epoch that was left in the middle diverges', () => {
-  const diverging = { ...spec, optimizer: { ...spec.optimizer, kind: 'sgd', learningRate: 1e30 } } as typeof spec;
+  const diverging = {
+    ...spec,
+    optimizer: { ...spec.optimizer, kind: 'sgd', learningRate: 1e30 },
+  } as typeof spec;
   const run = (create: CreateExecutor, checkpoint?: Uint8Array) =>
     createTraining({ spec: diverging, table: iris, backend: create, ...(checkpoint && { checkpoint }) });
   const straight = run(allBackends.wasm);

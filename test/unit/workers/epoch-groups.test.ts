@@ -9,7 +9,7 @@ const epoch = (n: number) => ({
   durationMs: 1,
   bestEpoch: null,
 });
-const checkpoint = (n: number) => ({ epoch: n, sha256: '', bytes: new Uint8Array(1) });
+const checkpoint = (n: number) => ({ epoch: n, stepsWithin: 0, sha256: '', bytes: new Uint8Array(1) });
 
 function setUp() {
   const sent: EpochGroup[] = [];
@@ -58,4 +58,15 @@ it('sends the newest checkpoint with the epochs up to it', () => {
   groups.add(epoch(4), null);
   expect(sent.map((group) => group.checkpoint?.epoch)).toEqual([2]);
   expect(groups.take().checkpoint).toBeNull();
+});
+
+it('sends a state within an epoch at once, with the epochs before it', () => {
+  const { groups, sent } = setUp();
+  groups.add(epoch(1), null);
+  groups.addWithin({ ...checkpoint(1), stepsWithin: 5 });
+  groups.addWithin({ ...checkpoint(1), stepsWithin: 9 });
+  expect(sent.map((group) => [group.epochs.length, group.checkpoint?.stepsWithin])).toEqual([
+    [1, 5],
+    [0, 9],
+  ]);
 });

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { createProgress } from '../../../workers/progress.ts';
+import { until } from '../../flow/support/lifecycle.ts';
 
 type Commit = { epochs: number[]; checkpoint: number | null };
 
 function setUp(answer: () => Promise<'running' | 'lost'> = async () => 'running') {
   const commits: Commit[] = [];
   const wanted: string[] = [];
-  const committed: number[] = [];
+  const committed: (number | null)[] = [];
   const hopeless: unknown[] = [];
   const progress = createProgress({
     epochsPlanned: 10,
@@ -29,7 +30,7 @@ const epoch = (n: number) => ({
   durationMs: 1,
   bestEpoch: null,
 });
-const checkpoint = (n: number) => ({ epoch: n, sha256: '', bytes: new Uint8Array(1) });
+const checkpoint = (n: number) => ({ epoch: n, stepsWithin: 0, sha256: '', bytes: new Uint8Array(1) });
 
 describe('the progress of a run', () => {
   it('commits in order, what came during a commit together, and the newest checkpoint with the last', async () => {
@@ -60,6 +61,14 @@ describe('the progress of a run', () => {
     progress.addCheckpoint(checkpoint(3));
     await progress.flush();
     expect(commits).toEqual([{ epochs: [], checkpoint: 3 }]);
+  });
+
+  it('stores a state within an epoch without being asked to', async () => {
+    const { progress, commits, committed } = setUp();
+    progress.add([], { ...checkpoint(3), stepsWithin: 7 });
+    await until(() => committed.length > 0, 'the commit');
+    expect(commits).toEqual([{ epochs: [], checkpoint: 3 }]);
+    expect(committed).toEqual([null]);
   });
 
   it('writes nothing more once the run is lost', async () => {
