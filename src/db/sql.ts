@@ -1,9 +1,10 @@
 // Statements that are written out, straight to Postgres. What the worker does is all of this kind, and a Prisma client
 // would cost it 50 MB and a third of a millisecond a statement. The stores of the run's life take either.
 import pg from 'pg';
-import { Prisma } from './generated/client.ts';
+import sql, { Sql } from 'sql-template-tag';
 
-type Query = TemplateStringsArray | Prisma.Sql;
+/** What is put together from parts is a whole statement of `sql`: Prisma's clients know such parts only of their own. */
+type Query = TemplateStringsArray | Sql;
 
 /** What Prisma's clients give as well. */
 export interface SqlTransaction {
@@ -82,8 +83,8 @@ export function createSqlPool(url: string, { poolMax = 10 }: { poolMax?: number 
   };
 }
 
-function toSql(query: Query, values: readonly unknown[]): Prisma.Sql {
-  return query instanceof Prisma.Sql ? query : Prisma.sql(query, ...values);
+function toSql(query: Query, values: readonly unknown[]): Sql {
+  return query instanceof Sql ? query : sql(query, ...values);
 }
 
 const namesMax = 200;

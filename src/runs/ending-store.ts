@@ -1,6 +1,6 @@
 // How a run's row changes its state and how that is told. The caller holds the row's lock and has asked the
 // table in status.ts.
-import { Prisma } from '../db/generated/client.ts';
+import sql, { type Sql } from 'sql-template-tag';
 import type { SqlTransaction } from '../db/sql.ts';
 import { appendEvents, type NewEvent } from './events-store.ts';
 import type { RunFailure, RunStatus, StopReason, TerminalStatus } from './status.ts';
@@ -16,13 +16,13 @@ export interface Ending {
 
 /** Writes a terminal state, lets go of the lease, and appends `status` and `done`. */
 export async function endRun(tx: SqlTransaction, runId: string, ending: Ending): Promise<void> {
-  await tx.$executeRaw`UPDATE "Run" SET ${endingColumns(ending)} WHERE "id" = ${runId}::uuid`;
+  await tx.$executeRaw(sql`UPDATE "Run" SET ${endingColumns(ending)} WHERE "id" = ${runId}::uuid`);
   await appendEvents(tx, runId, endingEvents(ending));
 }
 
 /** What an ending sets in the run's row. */
-export function endingColumns({ status, stopReason, failure, results, weightsSha256 }: Ending): Prisma.Sql {
-  return Prisma.sql`
+export function endingColumns({ status, stopReason, failure, results, weightsSha256 }: Ending): Sql {
+  return sql`
     "status" = ${status}::"RunStatus",
     "stopReason" = ${stopReason},
     "failure" = ${json(failure && readable(failure))}::jsonb,

@@ -1,6 +1,6 @@
 // Who may train a run. A claim raises the run's fence and sets a lease by the database's clock; every later
 // write of the worker names that fence and finds no row once somebody else may have the run.
-import { Prisma } from '../db/generated/client.ts';
+import sql, { type Sql } from 'sql-template-tag';
 import type { SqlDatabase, SqlTransaction } from '../db/sql.ts';
 import { type Ending, endRun, parkRun } from './ending-store.ts';
 import { runEventsChannel } from './events-store.ts';
@@ -42,23 +42,23 @@ export async function claimRun(
   runId: string,
   claimant: Claimant,
 ): Promise<ClaimedRun | null> {
-  return claim(db, Prisma.sql`${runId}::uuid`, claimant);
+  return claim(db, sql`${runId}::uuid`, claimant);
 }
 
 /** Claims the run that waits longest, ticket or not: training goes on while the queue is away. */
 export async function claimNextRun(db: SqlDatabase, claimant: Claimant): Promise<ClaimedRun | null> {
-  const next = Prisma.sql`(
+  const next = sql`(
     SELECT "id" FROM "Run" WHERE "status" = 'queued' ORDER BY "createdAt" LIMIT 1 FOR UPDATE SKIP LOCKED)`;
   return claim(db, next, claimant);
 }
 
 async function claim(
   db: SqlDatabase,
-  which: Prisma.Sql,
+  which: Sql,
   { workerId, leaseSeconds }: Claimant,
 ): Promise<ClaimedRun | null> {
   const status = transition('queued', 'claim');
-  const rows = await db.$queryRaw<ClaimRow[]>`
+  const rows = await db.$queryRaw<ClaimRow[]>(sql`
     WITH run AS (
       UPDATE "Run" SET
         "status" = ${status}::"RunStatus", "fence" = "fence" + 1, "restarts" = "restarts" + 1,
@@ -75,7 +75,7 @@ async function claim(
       dataset."contentSha256", dataset."byteLength", dataset."rowCount",
       jsonb_path_query_array(dataset."columns", '$[*] ? (@.type == "categorical").name') AS "categorical",
       pg_notify(${runEventsChannel}, run."id"::text)::text
-    FROM run JOIN "Dataset" AS dataset ON dataset."id" = run."datasetId"`;
+    FROM run JOIN "Dataset" AS dataset ON dataset."id" = run."datasetId"`);
   const row = rows[0];
   if (row === undefined) {
     return null;
@@ -112,7 +112,7 @@ export async function renewLease(
 
 /** The run as it is now, without its lock; null to a stale hold. */
 export async function readHeld(db: SqlDatabase, hold: Hold): Promise<HeldRun | null> {
-  const rows = await db.$queryRaw<HeldRun[]>`${heldBy(hold)}`;
+  const rows = await db.$queryRaw<HeldRun[]>(sql`${heldBy(hold)}`);
   return rows[0] ?? null;
 }
 
@@ -163,12 +163,12 @@ export interface HeldRun {
 
 /** The fence check: locks the run's row for this transaction, or answers null to a stale hold. */
 export async function lockHeld(tx: SqlTransaction, hold: Hold): Promise<HeldRun | null> {
-  const rows = await tx.$queryRaw<HeldRun[]>`${heldBy(hold)} FOR UPDATE`;
+  const rows = await tx.$queryRaw<HeldRun[]>(sql`${heldBy(hold)} FOR UPDATE`);
   return rows[0] ?? null;
 }
 
-function heldBy({ runId, fence }: Hold): Prisma.Sql {
-  return Prisma.sql`
+function heldBy({ runId, fence }: Hold): Sql {
+  return sql`
     SELECT "id", "status", "epoch", "epochsPlanned", "restarts" FROM "Run"
     WHERE "id" = ${runId}::uuid AND "fence" = ${fence}::int
       AND "status" IN ('running', 'pausing', 'cancelling')`;

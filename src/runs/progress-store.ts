@@ -1,6 +1,6 @@
 // What a worker writes about the run it holds: epochs with their events and checkpoint, and the end. Each is one
 // statement, hence one transaction, that checks the fence first, and may be repeated when its answer was lost.
-import { Prisma } from '../db/generated/client.ts';
+import sql, { empty, join, type Sql } from 'sql-template-tag';
 import type { SqlDatabase } from '../db/sql.ts';
 import { type Ending, endingColumns, endingEvents } from './ending-store.ts';
 import { appendEvents, runEventsChannel } from './events-store.ts';
@@ -187,11 +187,11 @@ async function writeHeld(
   const events = ending === null ? [] : endingEvents(ending);
   const bestEpoch =
     ending?.bestEpoch === undefined
-      ? Prisma.sql`CASE WHEN "added" > 0 THEN ${last?.bestEpoch ?? null}::int ELSE run."bestEpoch" END`
-      : Prisma.sql`${ending.bestEpoch}::int`;
+      ? sql`CASE WHEN "added" > 0 THEN ${last?.bestEpoch ?? null}::int ELSE run."bestEpoch" END`
+      : sql`${ending.bestEpoch}::int`;
   // The row's lock comes first, so "held" is the newest version and stays it. JSON has no NaN and no infinity:
   // JSON.stringify turns them into null, as the columns want them.
-  const rows = await db.$queryRaw<{ status: HeldStatus }[]>`
+  const rows = await db.$queryRaw<{ status: HeldStatus }[]>(sql`
     WITH held AS (
       SELECT "id", "status", "epoch", "epochsPlanned", "eventSequence",
         ("spec" #>> '{training,checkpoints,keepEvery}')::int AS "keepEvery",
@@ -219,30 +219,30 @@ async function writeHeld(
         event.value->>'type', event.value->'data'
       FROM held, jsonb_array_elements(${JSON.stringify(events)}::jsonb) WITH ORDINALITY
         AS event(value, position)
-    ), ${checkpoints.length === 0 ? Prisma.empty : Prisma.sql`checkpoints AS (${upsert(checkpoints)}),`}
-    ${state === undefined ? Prisma.empty : Prisma.sql`outdated AS (${deleteOlderThan(state)}),`} written AS (
+    ), ${checkpoints.length === 0 ? empty : sql`checkpoints AS (${upsert(checkpoints)}),`}
+    ${state === undefined ? empty : sql`outdated AS (${deleteOlderThan(state)}),`} written AS (
       UPDATE "Run" AS run SET
         "epoch" = held."epoch" + "added",
         "restarts" = CASE WHEN "added" > 0 OR ${state !== undefined}::boolean THEN 0 ELSE run."restarts" END,
         "bestEpoch" = ${bestEpoch},
         "eventSequence" = held."eventSequence" + "added" + ${events.length}::int
-        ${ending === null ? Prisma.empty : Prisma.sql`, ${endingColumns(ending)}`}
+        ${ending === null ? empty : sql`, ${endingColumns(ending)}`}
       FROM held WHERE run."id" = held."id"
     )
-    SELECT "status", pg_notify(${runEventsChannel}, "id"::text)::text FROM held`;
+    SELECT "status", pg_notify(${runEventsChannel}, "id"::text)::text FROM held`);
   return rows[0]?.status ?? null;
 }
 
 /** From `held`, a row each. */
-function upsert(checkpoints: readonly StoredCheckpoint[]): Prisma.Sql {
+function upsert(checkpoints: readonly StoredCheckpoint[]): Sql {
   const rows = checkpoints.map(
-    ({ role, epoch, stepsWithin, sha256, bytes }) => Prisma.sql`
+    ({ role, epoch, stepsWithin, sha256, bytes }) => sql`
       (${role}::"CheckpointRole", ${epoch}::int, ${stepsWithin}::int, ${sha256}, ${bytes.byteLength}::int,
         ${bytes}::bytea)`,
   );
-  return Prisma.sql`
+  return sql`
     INSERT INTO "Checkpoint" ("runId", "role", "epoch", "stepsWithin", "sha256", "byteLength", "bytes")
-    SELECT held."id", given.* FROM held, (VALUES ${Prisma.join(rows)}) AS given
+    SELECT held."id", given.* FROM held, (VALUES ${join(rows)}) AS given
     ON CONFLICT ("runId", "role", "epoch", "stepsWithin") DO UPDATE SET
       "sha256" = EXCLUDED."sha256", "byteLength" = EXCLUDED."byteLength", "bytes" = EXCLUDED."bytes",
       "createdAt" = now()`;
@@ -252,8 +252,8 @@ function upsert(checkpoints: readonly StoredCheckpoint[]): Prisma.Sql {
  * Beside the given state the one before it stays, for the case that the given one is damaged, and every so many
  * epochs' where the spec says so.
  */
-function deleteOlderThan({ epoch, stepsWithin }: StoredCheckpoint): Prisma.Sql {
-  return Prisma.sql`
+function deleteOlderThan({ epoch, stepsWithin }: StoredCheckpoint): Sql {
+  return sql`
     DELETE FROM "Checkpoint" AS old USING held
     WHERE old."runId" = held."id" AND old."role" = 'state'
       AND (held."keepEvery" IS NULL OR old."stepsWithin" > 0 OR old."epoch" % held."keepEvery" > 0)

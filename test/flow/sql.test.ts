@@ -1,7 +1,7 @@
 // Statements straight to Postgres: what goes in comes out, a transaction is whole or nothing, and a pool outlives its
 // connections.
+import part, { join } from 'sql-template-tag';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { Prisma } from '../../src/db/generated/client.ts';
 import { createSqlPool, type SqlPool } from '../../src/db/sql.ts';
 import { emptyDatabase } from './support/lifecycle.ts';
 
@@ -45,16 +45,16 @@ describe('a statement', () => {
   });
 
   it('is put together from parts, and says how many rows it changed', async () => {
-    const rows = [7, 8, 9].map((id) => Prisma.sql`(${id}::int)`);
-    expect(await sql.$executeRaw`INSERT INTO thing (id) VALUES ${Prisma.join(rows)}`).toBe(3);
-    expect(await sql.$executeRaw(Prisma.sql`DELETE FROM thing WHERE id > ${7}`)).toBe(2);
+    const rows = [7, 8, 9].map((id) => part`(${id}::int)`);
+    expect(await sql.$executeRaw`INSERT INTO thing (id) VALUES ${join(rows)}`).toBe(3);
+    expect(await sql.$executeRaw(part`DELETE FROM thing WHERE id > ${7}`)).toBe(2);
     expect(await sql.$executeRaw`DELETE FROM thing`).toBe(1);
   });
 
   it('may differ from another of the same parts, or be the same with other values, a thousand times', async () => {
     for (let n = 1; n <= 300; n++) {
-      const sum = Prisma.join(
-        Array.from({ length: n }, (_, i) => Prisma.sql`${i}::int`),
+      const sum = join(
+        Array.from({ length: n }, (_, i) => part`${i}::int`),
         ' + ',
       );
       expect(await sql.$queryRaw`SELECT ${sum} AS sum`).toEqual([{ sum: (n * (n - 1)) / 2 }]);
