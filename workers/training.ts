@@ -70,6 +70,8 @@ function trainOn(
   const crew = createTrainingCrew(spec.training.threads, start.backend, start.threadsMax);
   crew.allow(Atomics.load(shared, control.threads));
   const training = openTraining(start, spec, table, crew, post);
+  // Of the plan and its code only little is needed any more.
+  collectGarbage(table.prepared.features.byteLength);
   try {
     post({ type: 'prepared', epoch: training.epoch });
     const groups = createEpochGroups(
