@@ -56,7 +56,6 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
 
   let data: RunData | null = null;
   let thread: TrainingThread | null = null;
-  let draining = false;
   let wanted: HeldStatus | 'lost' = 'running';
   /** Steps are expected: data is read, final numbers are not yet due. */
   let stepping = false;
@@ -193,7 +192,8 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
     if (wanted === 'lost') {
       return { type: 'lost' };
     }
-    if (data === null || draining || wanted !== 'running') {
+    // Once it was told to leave it does, even if the run is wanted again by now: it goes back to the queue.
+    if (data === null || leaving.signal.aborted) {
       return { type: 'stopped', checkpoint: null };
     }
     thread = deps.threads.acquire();
@@ -235,7 +235,6 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
   return {
     check: heartbeat.check,
     drain: () => {
-      draining = true;
       leaving.abort();
       stopThread(drainGraceMs);
       setTimeout(() => outOfTime.abort(), drainLimitMs).unref();

@@ -17,6 +17,8 @@ import {
   type WireRun,
 } from './wire.ts';
 
+export type ControlAction = 'cancel' | 'pause' | 'resume';
+
 export interface Api {
   readonly address: ServiceAddress;
   uploadDataset(csv: Uint8Array<ArrayBuffer>, name: string): Promise<WireDataset>;
@@ -25,7 +27,8 @@ export interface Api {
   listRuns(filter: { status?: string; limit: number }): Promise<WireRun[]>;
   /** `last` means the newest run. */
   getRun(idOrLast: string): Promise<WireRun>;
-  cancelRun(id: string): Promise<WireRun>;
+  /** Cancel, pause or resume; the run as it is then. */
+  controlRun(id: string, action: ControlAction): Promise<WireRun>;
   predict(id: string, rows: readonly object[]): Promise<WirePrediction[]>;
   weights(id: string): Promise<{ bytes: Uint8Array; sha256: string | null }>;
   /** The events stored so far, from the first. */
@@ -80,7 +83,8 @@ export function createApi(address: ServiceAddress): Api {
       if (!newest) throw new CliFailure('There is no run yet.');
       return readAnswer(runSchema, await client.json('GET', runPath(newest.id)));
     },
-    cancelRun: async (id) => readAnswer(runSchema, await client.json('POST', `${runPath(id)}/cancel`)),
+    controlRun: async (id, action) =>
+      readAnswer(runSchema, await client.json('POST', `${runPath(id)}/${action}`)),
     async predict(id, rows) {
       const answer = await sendJson(client, `${runPath(id)}/predictions`, { rows });
       return readAnswer(predictionsSchema, answer).predictions;

@@ -1,6 +1,6 @@
 // The `trainyard` command put together: commands, help that fits 80 columns, usage errors as exit code 2.
 import { Command, CommanderError } from 'commander';
-import { addCancel } from './commands/cancel.ts';
+import { addControls } from './commands/controls.ts';
 import { addLogs } from './commands/logs.ts';
 import { addPredict } from './commands/predict.ts';
 import { addRuns } from './commands/runs.ts';
@@ -45,7 +45,7 @@ export async function runProgram(
       getOutHelpWidth: () => Math.min(terminal.columns, 80),
       getErrHelpWidth: () => Math.min(terminal.columns, 80),
     });
-  for (const add of [addUp, addTrain, addRuns, addShow, addLogs, addCancel, addPredict, addWeights]) {
+  for (const add of [addUp, addTrain, addRuns, addShow, addLogs, addControls, addPredict, addWeights]) {
     add(program, context);
   }
   if (args.length === 0) {

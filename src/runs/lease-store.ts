@@ -4,7 +4,7 @@ import { Prisma } from '../db/generated/client.ts';
 import type { SqlDatabase, SqlTransaction } from '../db/sql.ts';
 import { type Ending, endRun, parkRun } from './ending-store.ts';
 import { runEventsChannel } from './events-store.ts';
-import { type HeldStatus, isTerminal, type RunAction, transition } from './status.ts';
+import { type HeldStatus, isTerminal, type RunStatus, transition } from './status.ts';
 
 /** A worker's right to one run. */
 export interface Hold {
@@ -116,25 +116,20 @@ export async function readHeld(db: SqlDatabase, hold: Hold): Promise<HeldRun | n
   return rows[0] ?? null;
 }
 
-/** Stopped on purpose: queued again, paused or cancelled, as was wanted. Not a crash. False: not held. */
-export async function releaseRun(db: SqlDatabase, hold: Hold): Promise<boolean> {
-  return transact(db, async (tx) => {
-    const held = await lockHeld(tx, hold);
-    if (held !== null) {
-      await letGo(tx, held, 'release');
-    }
-    return held !== null;
-  });
+/** Stopped on purpose: queued again, paused or cancelled, as was wanted. Not a crash. Null: not held. */
+export async function releaseRun(db: SqlDatabase, hold: Hold): Promise<RunStatus | null> {
+  return letGoOf(db, hold, 'release');
 }
 
-/** The training died under a living worker: the same as a lease that ran out. False: not held. */
-export async function surrenderRun(db: SqlDatabase, hold: Hold): Promise<boolean> {
+/** The training died under a living worker: the same as a lease that ran out. Null: not held. */
+export async function surrenderRun(db: SqlDatabase, hold: Hold): Promise<RunStatus | null> {
+  return letGoOf(db, hold, 'expire');
+}
+
+async function letGoOf(db: SqlDatabase, hold: Hold, action: 'release' | 'expire'): Promise<RunStatus | null> {
   return transact(db, async (tx) => {
     const held = await lockHeld(tx, hold);
-    if (held !== null) {
-      await letGo(tx, held, 'expire');
-    }
-    return held !== null;
+    return held === null ? null : letGo(tx, held, action);
   });
 }
 
@@ -179,21 +174,29 @@ export function transact<T>(db: SqlDatabase, work: (tx: SqlTransaction) => Promi
   return db.$transaction(work, { maxWait: 5_000, timeout: 60_000 });
 }
 
-async function letGo(tx: SqlTransaction, run: HeldRun, action: RunAction): Promise<void> {
+/** Answers with the state it leaves the run in. */
+async function letGo(tx: SqlTransaction, run: HeldRun, action: 'release' | 'expire'): Promise<RunStatus> {
   const next = transition(run.status, action);
   if (next === null) {
     throw new Error(`a ${run.status} run cannot ${action}`);
   }
   if (next === 'cancelled') {
-    await endRun(tx, run.id, cancelled);
-  } else if (isTerminal(next)) {
-    throw new Error(`${action} does not end a ${run.status} run`);
-  } else if (action === 'expire' && next === 'queued' && run.restarts >= restartsMax) {
-    await endRun(tx, run.id, crashLoop);
-  } else {
-    const restarts = action === 'release' ? Math.max(run.restarts - 1, 0) : run.restarts;
-    await parkRun(tx, run.id, next, { restarts });
+    return end(tx, run, cancelled);
   }
+  if (isTerminal(next)) {
+    throw new Error(`${action} does not end a ${run.status} run`);
+  }
+  if (action === 'expire' && next === 'queued' && run.restarts >= restartsMax) {
+    return end(tx, run, crashLoop);
+  }
+  const restarts = action === 'release' ? Math.max(run.restarts - 1, 0) : run.restarts;
+  await parkRun(tx, run.id, next, { restarts });
+  return next;
+}
+
+async function end(tx: SqlTransaction, { id }: HeldRun, ending: Ending): Promise<RunStatus> {
+  await endRun(tx, id, ending);
+  return ending.status;
 }
 
 const cancelled: Ending = { status: 'cancelled', stopReason: 'user' };

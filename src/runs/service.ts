@@ -1,4 +1,4 @@
-// Submitting and stopping runs. A run is checked against its dataset before anything is written, written
+// Submitting runs. A run is checked against its dataset before anything is written, written
 // together with its first event and its idempotency row, and only then announced.
 import { v7 as uuidv7 } from 'uuid';
 import { getDatasetShape } from '../datasets/store.ts';
@@ -8,12 +8,11 @@ import { checkSpec } from '../engine/check.ts';
 import { defaultLimits } from '../engine/limits.ts';
 import { resolveTask } from '../engine/resolve.ts';
 import type { EngineSpec } from '../engine/spec.ts';
-import { notFound, problem } from '../errors.ts';
+import { problem } from '../errors.ts';
 import { sha256Hex } from '../idempotency/sha256.ts';
 import { answerOnce, claimKey, type OnceAnswer, type StoredAnswer } from '../idempotency/store.ts';
-import { requestCancel } from './control-store.ts';
-import type { Run, RunRequest } from './schema.ts';
-import { getRun, insertRun, unknownDataset } from './store.ts';
+import type { RunRequest } from './schema.ts';
+import { insertRun, unknownDataset } from './store.ts';
 import type { TicketIssuer } from './tickets.ts';
 
 export interface RunDeps {
@@ -68,16 +67,6 @@ export async function createRun(
   // The run is there; that its ticket may be late is nothing the client has to wait for.
   tickets.issue({ runId: id, fence: 0 });
   return answer;
-}
-
-/** The run as it is then. Throws 404 and 409. */
-export async function cancelRun(db: Database, projectId: string, id: string): Promise<Run> {
-  const result = await requestCancel(db, projectId, id);
-  if (result.outcome === 'notFound') throw notFound('run');
-  if (result.outcome === 'illegalTransition') {
-    throw problem('illegal-transition', `The run has ${result.run.status} already.`);
-  }
-  return getRun(db, projectId, id);
 }
 
 /** The engine's part of a request. */

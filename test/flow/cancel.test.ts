@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { requestCancel } from '../../src/runs/control-store.ts';
+import { controlRun } from '../../src/runs/control-store.ts';
 import { claimRun } from '../../src/runs/lease-store.ts';
 import { finishRun } from '../../src/runs/progress-store.ts';
 import type { Command } from './support/command.ts';
@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => at.drop());
 
-const cancel = (runId: string) => requestCancel(at.db, at.projectId, runId);
+const cancel = (runId: string) => controlRun(at.db, at.projectId, runId, 'cancel');
 
 describe('a cancel', () => {
   it('ends a queued run at once, and answers the same when asked again', async () => {
@@ -47,7 +47,7 @@ describe('a cancel', () => {
 
   it('finds no run of another project', async () => {
     const runId = await insertRun(at);
-    expect(await requestCancel(at.db, randomUUID(), runId)).toEqual({ outcome: 'notFound' });
+    expect(await controlRun(at.db, randomUUID(), runId, 'cancel')).toEqual({ outcome: 'notFound' });
     expect((await readRun(at, runId)).status).toBe('queued');
   });
 });

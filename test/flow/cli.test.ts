@@ -92,13 +92,23 @@ describe('the command', () => {
     expect(output).toMatch(/(row|line) 3/i);
   });
 
-  it('cancels a run that trains', async () => {
+  it('pauses, resumes and cancels a run that trains', async () => {
     const detached = await trainyard(
       ...['train', spec, '--data', csv, '--set', 'training.epochs=1000000', '--detach'],
     );
     expect(detached.exitCode, detached.output).toBe(0);
     const following = start('logs', 'last', '--follow');
     await until(() => following.output().includes('/1000000'), 'an epoch');
+    expect(await trainyard('pause', 'last')).toMatchObject({
+      exitCode: 0,
+      output: expect.stringMatching(/^iris: paus(ing|ed)\n$/),
+    });
+    await until(() => following.output().includes('paused: `trainyard resume`'), 'the pause');
+    expect(await trainyard('resume', 'last')).toMatchObject({
+      exitCode: 0,
+      output: expect.stringMatching(/^iris: (queued|running)\n$/),
+    });
+    await until(() => /paused[\s\S]*\d\/1000000/.test(following.output()), 'another epoch');
     const cancelled = await trainyard('cancel', 'last');
     expect(cancelled.exitCode, cancelled.output).toBe(0);
     expect(await following.exitCode).toBe(1);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { requestCancel } from '../../src/runs/control-store.ts';
+import { controlRun } from '../../src/runs/control-store.ts';
 import {
   type ClaimedRun,
   claimNextRun,
@@ -171,8 +171,8 @@ describe('a stale fence', () => {
     expect(await renewLease(at.sql, stale, 15)).toBe('lost');
     expect(await commitEpochs(at.sql, stale, { epochs: [epoch(2)], checkpoint })).toBe('lost');
     expect(await finishRun(at.sql, stale, { action: 'succeed', stopReason: 'completed' })).toBe(false);
-    expect(await releaseRun(at.sql, stale)).toBe(false);
-    expect(await surrenderRun(at.sql, stale)).toBe(false);
+    expect(await releaseRun(at.sql, stale)).toBeNull();
+    expect(await surrenderRun(at.sql, stale)).toBeNull();
     expect(await at.db.checkpoint.count({ where: { runId: stale.runId } })).toBe(0);
     expect([await readRun(stale.runId), await eventsOf(at, stale.runId)]).toEqual(before);
   }
@@ -181,7 +181,7 @@ describe('a stale fence', () => {
 describe('letting go', () => {
   it('by release does not count as a crash', async () => {
     const { hold } = await claimed(await insertRun(at));
-    expect(await releaseRun(at.sql, hold)).toBe(true);
+    expect(await releaseRun(at.sql, hold)).toBe('queued');
     expect(await readRun(hold.runId)).toMatchObject({ status: 'queued', restarts: 0, ticketedAt: null });
   });
 
@@ -212,7 +212,7 @@ describe('letting go', () => {
 
   it('by expiry while cancelling cancels', async () => {
     const { hold } = await claimed(await insertRun(at));
-    await requestCancel(at.db, at.projectId, hold.runId);
+    await controlRun(at.db, at.projectId, hold.runId, 'cancel');
     await expireLease(at, hold.runId);
     await requeueExpired(at.sql);
     expect(await readRun(hold.runId)).toMatchObject({ status: 'cancelled', stopReason: 'user' });
@@ -281,7 +281,7 @@ describe('the end', () => {
   it('keeps the last epochs of a run that was cancelled meanwhile, and no model', async () => {
     const runId = await insertRun(at);
     const { hold } = await claimed(runId);
-    await requestCancel(at.db, at.projectId, runId);
+    await controlRun(at.db, at.projectId, runId, 'cancel');
     const model = { epoch: 2, sha256: 'model', bytes: new Uint8Array(1) };
     const ended = await finishRun(
       at.sql,
@@ -313,7 +313,7 @@ describe('the end', () => {
       const { hold } = await claimed(await insertRun(at));
       const [ended, cancel] = await Promise.all([
         finishRun(at.sql, hold, { action: 'succeed', stopReason: 'completed' }),
-        requestCancel(at.db, at.projectId, hold.runId),
+        controlRun(at.db, at.projectId, hold.runId, 'cancel'),
       ]);
       expect(ended).toBe(true);
       const run = await readRun(hold.runId);

@@ -10,7 +10,7 @@ import { engineSpec } from '../../src/engine/spec.ts';
 import { createTraining } from '../../src/engine/train.ts';
 import { createLog } from '../../src/log.ts';
 import { packageRoot } from '../../src/package-root.ts';
-import { requestCancel } from '../../src/runs/control-store.ts';
+import { controlRun } from '../../src/runs/control-store.ts';
 import { claimRun } from '../../src/runs/lease-store.ts';
 import { readChunks } from '../../workers/chunk-store.ts';
 import { startRun } from '../../workers/run.ts';
@@ -170,7 +170,7 @@ describe('a run that waits for data another one prepares', () => {
     await until(() => acquired.length === 1, 'the wait');
     if (word === 'drain') task.drain();
     else {
-      await requestCancel(at.db, at.projectId, runId);
+      await controlRun(at.db, at.projectId, runId, 'cancel');
       task.check();
     }
     await task.ended;

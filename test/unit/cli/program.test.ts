@@ -49,12 +49,14 @@ const spec = {
   model: { layers: [{ units: 8 }] },
 };
 
+const commands = ['up', 'train', 'runs', 'show', 'logs', 'cancel', 'pause', 'resume', 'predict', 'weights'];
+
 describe('usage', () => {
   it('prints the version', async () => {
     expect(await trainyard(['--version'])).toMatchObject({ exitCode: 0, out: '1.2.3\n' });
   });
 
-  it.each([[], ['up'], ['train'], ['runs'], ['show'], ['logs'], ['cancel'], ['predict'], ['weights']])(
+  it.each([[], ...commands.map((name) => [name])])(
     'keeps the help of "%s" within 80 columns',
     async (...command) => {
       const { exitCode, out } = await trainyard([...command, '--help']);
