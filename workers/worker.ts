@@ -12,7 +12,7 @@ import { runControlChannel } from '../src/runs/events-store.ts';
 import { type ClaimedRun, claimNextRun, claimRun } from '../src/runs/lease-store.ts';
 import { startReconciler } from '../src/runs/reconciler.ts';
 import { issueTickets } from '../src/runs/tickets.ts';
-import { chooseBackend } from './engine-backend.ts';
+import { chooseBackend, engineOf } from './engine-backend.ts';
 import { type RunTask, startRun } from './run.ts';
 import { createDataCaches } from './run-data.ts';
 import { createThreadPool } from './slots.ts';
@@ -38,7 +38,8 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
   const db = createSqlPool(databaseUrl, { poolMax: Math.min(4 + workerSlots * 2, 20) });
   const queue = createTicketQueue({ redisUrl, databaseUrl, prefix: config.queuePrefix, log });
   const caches = createDataCaches();
-  const claimant = { workerId: `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`, leaseSeconds };
+  const workerId = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+  const claimant = { workerId, leaseSeconds, engine: engineOf(backend) };
   const stopping = new AbortController();
   const tasks = new Map<string, RunTask>();
   /** Slots whose run is claimed or trained. A run that only has to be stored takes none. */

@@ -15,6 +15,15 @@ export interface Hold {
 export interface Claimant {
   readonly workerId: string;
   readonly leaseSeconds: number;
+  readonly engine: EngineIdentity;
+}
+
+/** What trains: recorded with each claim. */
+export interface EngineIdentity {
+  readonly backend: 'native' | 'wasm' | 'interpreter';
+  /** Of native machine code. */
+  readonly isa: string | null;
+  readonly version: string;
 }
 
 export interface ClaimedRun {
@@ -55,7 +64,7 @@ export async function claimNextRun(db: SqlDatabase, claimant: Claimant): Promise
 async function claim(
   db: SqlDatabase,
   which: Prisma.Sql,
-  { workerId, leaseSeconds }: Claimant,
+  { workerId, leaseSeconds, engine }: Claimant,
 ): Promise<ClaimedRun | null> {
   const status = transition('queued', 'claim');
   const rows = await db.$queryRaw<ClaimRow[]>`
@@ -70,6 +79,10 @@ async function claim(
     ), event AS (
       INSERT INTO "RunEvent" ("runId", "sequence", "type", "data")
       SELECT "id", "eventSequence", 'status', ${JSON.stringify({ status })}::jsonb FROM run
+    ), attempt AS (
+      INSERT INTO "RunAttempt" ("runId", "fence", "workerId", "backend", "isa", "engineVersion", "fromEpoch")
+      SELECT "id", "fence", "workerId", ${engine.backend}::"EngineBackend", ${engine.isa}, ${engine.version}, "epoch"
+      FROM run
     )
     SELECT run."id" AS "runId", run."fence", run."spec", run."epoch", run."epochsPlanned", run."datasetId",
       dataset."contentSha256", dataset."byteLength", dataset."rowCount",

@@ -4,7 +4,7 @@ import { controlRun } from '../../src/runs/control-store.ts';
 import { claimRun } from '../../src/runs/lease-store.ts';
 import { finishRun } from '../../src/runs/progress-store.ts';
 import type { Command } from './support/command.ts';
-import { eventsOf, insertRun, type RunDatabase, runDatabase } from './support/lifecycle.ts';
+import { claimant, eventsOf, insertRun, type RunDatabase, runDatabase } from './support/lifecycle.ts';
 import {
   ended,
   endWorker,
@@ -29,12 +29,12 @@ describe('a cancel', () => {
     expect(await cancel(runId)).toMatchObject({ outcome: 'accepted', run: { status: 'cancelled' } });
     expect(await cancel(runId)).toMatchObject({ outcome: 'accepted', run: { status: 'cancelled' } });
     expect((await eventsOf(at, runId)).map(({ type }) => type)).toEqual(['status', 'done']);
-    expect(await claimRun(at.db, runId, { workerId: 'late', leaseSeconds: 15 })).toBeNull();
+    expect(await claimRun(at.db, runId, claimant('late'))).toBeNull();
   });
 
   it('is told to a finished run in vain', async () => {
     const runId = await insertRun(at);
-    const claimed = await claimRun(at.db, runId, { workerId: 'worker', leaseSeconds: 15 });
+    const claimed = await claimRun(at.db, runId, claimant());
     await finishRun(at.db, claimed?.hold ?? { runId, fence: 0 }, {
       action: 'succeed',
       stopReason: 'completed',

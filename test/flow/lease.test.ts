@@ -12,7 +12,14 @@ import {
   surrenderRun,
 } from '../../src/runs/lease-store.ts';
 import { appendLog, commitEpochs, type FinishedEpoch, finishRun } from '../../src/runs/progress-store.ts';
-import { eventsOf, expireLease, insertRun, type RunDatabase, runDatabase } from './support/lifecycle.ts';
+import {
+  claimant,
+  eventsOf,
+  expireLease,
+  insertRun,
+  type RunDatabase,
+  runDatabase,
+} from './support/lifecycle.ts';
 
 let at: RunDatabase;
 beforeAll(async () => {
@@ -20,7 +27,7 @@ beforeAll(async () => {
 });
 afterAll(() => at.drop());
 
-const worker = { workerId: 'worker', leaseSeconds: 15 };
+const worker = claimant();
 
 async function claimed(runId: string): Promise<ClaimedRun> {
   const run = await claimRun(at.sql, runId, worker);
@@ -73,6 +80,29 @@ describe('a claim', () => {
       FROM "Run" WHERE "id" = ${hold.runId}::uuid`;
     expect(rows[0]?.seconds).toBeGreaterThan(3500);
     expect(rows[0]?.seconds).toBeLessThanOrEqual(3600);
+  });
+});
+
+describe('an attempt', () => {
+  it('is recorded with each claim, with who trained, on what, and from where', async () => {
+    const runId = await insertRun(at);
+    const { hold } = await claimed(runId);
+    await commitEpochs(at.sql, hold, { epochs: [epoch(1), epoch(2)], checkpoint: null });
+    await releaseRun(at.sql, hold);
+    const engine = { backend: 'native', isa: 'avx2', version: '9' } as const;
+    await claimRun(at.sql, runId, { ...claimant('other'), engine });
+    expect(await claimRun(at.sql, runId, claimant('late'))).toBeNull();
+    const attempts = await at.db.runAttempt.findMany({ where: { runId }, orderBy: { fence: 'asc' } });
+    expect(attempts).toEqual([
+      {
+        ...{ runId, fence: 1, workerId: 'worker', backend: 'wasm', isa: null, engineVersion: '1' },
+        ...{ fromEpoch: 0, startedAt: expect.any(Date) },
+      },
+      {
+        ...{ runId, fence: 2, workerId: 'other', backend: 'native', isa: 'avx2', engineVersion: '9' },
+        ...{ fromEpoch: 2, startedAt: expect.any(Date) },
+      },
+    ]);
   });
 });
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { controlRun } from '../../src/runs/control-store.ts';
 import { claimRun, releaseRun } from '../../src/runs/lease-store.ts';
 import type { Command } from './support/command.ts';
-import { eventsOf, insertRun, type RunDatabase, runDatabase, until } from './support/lifecycle.ts';
+import { claimant, eventsOf, insertRun, type RunDatabase, runDatabase, until } from './support/lifecycle.ts';
 import {
   ended,
   endWorker,
@@ -24,17 +24,16 @@ const ask = (runId: string, action: 'pause' | 'resume') => controlRun(at.db, at.
 describe('a pause', () => {
   it('keeps a queued run from being claimed until it is resumed', async () => {
     const runId = await insertRun(at);
-    const claimant = { workerId: 'worker', leaseSeconds: 15 };
     expect(await ask(runId, 'pause')).toMatchObject({ run: { status: 'paused' } });
-    expect(await claimRun(at.sql, runId, claimant)).toBeNull();
+    expect(await claimRun(at.sql, runId, claimant())).toBeNull();
     expect(await ask(runId, 'resume')).toMatchObject({ run: { status: 'queued' } });
-    const claimed = await claimRun(at.sql, runId, claimant);
+    const claimed = await claimRun(at.sql, runId, claimant());
     expect(claimed).not.toBeNull();
   });
 
   it('that is taken back after its worker has stopped leaves the run in the queue', async () => {
     const runId = await insertRun(at);
-    const claimed = await claimRun(at.sql, runId, { workerId: 'worker', leaseSeconds: 15 });
+    const claimed = await claimRun(at.sql, runId, claimant());
     await ask(runId, 'pause');
     await ask(runId, 'resume');
     expect(await releaseRun(at.sql, claimed?.hold ?? { runId, fence: 0 })).toBe('queued');

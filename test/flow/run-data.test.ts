@@ -17,6 +17,7 @@ import { startRun } from '../../workers/run.ts';
 import { createDataCaches, type DataCaches } from '../../workers/run-data.ts';
 import type { SharedCache } from '../../workers/shared-cache.ts';
 import {
+  claimant,
   insertDataset,
   insertRun,
   type RunDatabase,
@@ -73,7 +74,7 @@ async function start(spec: ReturnType<typeof specOf>, backend: 'wasm' | 'interpr
     spec: JSON.parse(JSON.stringify(spec)),
     epochsPlanned: 3,
   });
-  const claimed = await claimRun(at.db, runId, { workerId: 'test', leaseSeconds: 30 });
+  const claimed = await claimRun(at.db, runId, claimant('test', 30));
   if (claimed === null) throw new Error('the run was not queued');
   const deps = { db: at.sql, caches, threads, threadsMax: 1, leaseSeconds: 30, stallSeconds: 20, log };
   return { task: startRun({ ...deps, backend }, claimed), runId };

@@ -6,6 +6,7 @@ import { createDatabase, type Database } from '../../../src/db/client.ts';
 import type { Prisma } from '../../../src/db/generated/client.ts';
 import { migrate } from '../../../src/db/migrate.ts';
 import { createSqlPool, type SqlPool } from '../../../src/db/sql.ts';
+import type { Claimant } from '../../../src/runs/lease-store.ts';
 
 /** Creates an empty database on the given server. */
 export async function emptyDatabase(serverUrl: string): Promise<{ url: string; drop(): Promise<void> }> {
@@ -143,6 +144,11 @@ export async function insertRun(
     },
   });
   return id;
+}
+
+/** A worker, as it claims runs. */
+export function claimant(workerId = 'worker', leaseSeconds = 15): Claimant {
+  return { workerId, leaseSeconds, engine: { backend: 'wasm', isa: null, version: '1' } };
 }
 
 /** The run's events in order. */

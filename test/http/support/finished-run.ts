@@ -6,6 +6,7 @@ import { engineSpec } from '../../../src/engine/spec.ts';
 import { createTraining } from '../../../src/engine/train.ts';
 import { claimRun } from '../../../src/runs/lease-store.ts';
 import { commitEpochs, finishRun } from '../../../src/runs/progress-store.ts';
+import { claimant } from '../../flow/support/lifecycle.ts';
 import { manyFlowers, submitted, type TestService } from './service.ts';
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
@@ -20,7 +21,7 @@ export interface FinishedRun {
 export async function trainedRun(service: TestService, more: object = {}): Promise<FinishedRun> {
   const { db } = service;
   const id = await submitted(service, more);
-  const claimed = await claimRun(db, id, { workerId: 'test', leaseSeconds: 60 });
+  const claimed = await claimRun(db, id, claimant('test', 60));
   if (claimed === null) throw new Error('the run could not be claimed');
   const table = await parseCsv(new TextEncoder().encode(manyFlowers()));
   const training = createTraining({
