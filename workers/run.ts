@@ -86,6 +86,7 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
 
   const progress = createProgress({
     epochsPlanned: claimed.epochsPlanned,
+    stored: claimed,
     commit: (group) => persist('epochs', () => commitEpochs(db, hold, group), patience),
     onWanted,
     onCommitted: ({ epoch, checkpointCostMs }) => {

@@ -32,6 +32,8 @@ export interface ClaimedRun {
   /** The last stored epoch. */
   readonly epoch: number;
   readonly epochsPlanned: number;
+  /** The chain up to that epoch. */
+  readonly chainSha256: string;
   readonly datasetId: string;
   readonly dataset: {
     readonly contentSha256: string;
@@ -84,8 +86,8 @@ async function claim(
       SELECT "id", "fence", "workerId", ${engine.backend}::"EngineBackend", ${engine.isa}, ${engine.version}, "epoch"
       FROM run
     )
-    SELECT run."id" AS "runId", run."fence", run."spec", run."epoch", run."epochsPlanned", run."datasetId",
-      dataset."contentSha256", dataset."byteLength", dataset."rowCount",
+    SELECT run."id" AS "runId", run."fence", run."spec", run."epoch", run."epochsPlanned", run."chainSha256",
+      run."datasetId", dataset."contentSha256", dataset."byteLength", dataset."rowCount",
       jsonb_path_query_array(dataset."columns", '$[*] ? (@.type == "categorical").name') AS "categorical",
       pg_notify(${runEventsChannel}, run."id"::text)::text
     FROM run JOIN "Dataset" AS dataset ON dataset."id" = run."datasetId"`;
@@ -102,6 +104,7 @@ interface ClaimRow extends Hold {
   readonly spec: unknown;
   readonly epoch: number;
   readonly epochsPlanned: number;
+  readonly chainSha256: string;
   readonly datasetId: string;
   readonly contentSha256: string;
   readonly byteLength: bigint;

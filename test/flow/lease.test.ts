@@ -42,6 +42,7 @@ const epoch = (n: number, metrics: Record<string, number> = { loss: 1 / n }): Fi
   metrics,
   diverged: false,
   weightsSha256: `hash of ${n}`,
+  chainSha256: `chain of ${n}`,
   durationMs: 1.5,
   bestEpoch: n,
   etaSeconds: 0,
@@ -118,7 +119,13 @@ describe('a commit', () => {
     expect(wanted).toBe('running');
     const rows = await at.db.epoch.findMany({ where: { runId }, orderBy: { epoch: 'asc' } });
     expect(rows.map(({ metrics }) => metrics)).toEqual([{ loss: 1 }, { loss: null, accuracy: 0.5 }]);
-    expect(await readRun(runId)).toMatchObject({ epoch: 2, bestEpoch: 2, restarts: 0 });
+    expect(await readRun(runId)).toMatchObject({
+      epoch: 2,
+      bestEpoch: 2,
+      chainSha256: 'chain of 2',
+      restarts: 0,
+    });
+    expect(rows.map(({ chainSha256 }) => chainSha256)).toEqual(['chain of 1', 'chain of 2']);
     expect(await at.db.checkpoint.findMany({ where: { runId } })).toMatchObject([
       { role: 'latest', epoch: 2, sha256: 'abc', byteLength: 3, bytes: new Uint8Array([1, 2, 3]) },
     ]);

@@ -4,6 +4,7 @@ import { parseCsv } from '../../../src/datasets/csv.ts';
 import { createInterpreter } from '../../../src/engine/codegen/interpreter.ts';
 import { engineSpec } from '../../../src/engine/spec.ts';
 import { createTraining } from '../../../src/engine/train.ts';
+import { chainOf } from '../../../src/runs/chain.ts';
 import { claimRun } from '../../../src/runs/lease-store.ts';
 import { commitEpochs, finishRun } from '../../../src/runs/progress-store.ts';
 import { claimant } from '../../flow/support/lifecycle.ts';
@@ -29,6 +30,7 @@ export async function trainedRun(service: TestService, more: object = {}): Promi
     table,
     backend: createInterpreter,
   });
+  let { chainSha256 } = claimed;
   const control = { shouldStop: () => false, onSteps: () => undefined };
   try {
     while (training.stopReason === null) {
@@ -36,7 +38,9 @@ export async function trainedRun(service: TestService, more: object = {}): Promi
       if (report === null) throw new Error('the epoch was abandoned');
       const { epoch, metrics, diverged } = report;
       const common = { durationMs: 1, bestEpoch: training.bestEpoch, etaSeconds: 0 };
-      const row = { epoch, metrics, diverged, weightsSha256: sha256(training.parameterBytes()), ...common };
+      const weightsSha256 = sha256(training.parameterBytes());
+      chainSha256 = chainOf(chainSha256, epoch, weightsSha256);
+      const row = { epoch, metrics, diverged, weightsSha256, chainSha256, ...common };
       const bytes = new Uint8Array(training.checkpoint());
       const checkpoint = { epoch, sha256: sha256(bytes), bytes };
       await commitEpochs(db, claimed.hold, { epochs: [row], checkpoint });
