@@ -24,6 +24,7 @@ import { controlRoutes } from './runs/control-routes.ts';
 import { createEventHub } from './runs/event-hub.ts';
 import { outputRoutes } from './runs/outputs-routes.ts';
 import { createPredictionService } from './runs/predictions-service.ts';
+import { receiptRoutes } from './runs/receipt-routes.ts';
 import { runRoutes } from './runs/routes.ts';
 import { createStreamServer, type StreamLimits } from './runs/stream-server.ts';
 import { createTicketIssuer } from './runs/tickets.ts';
@@ -75,6 +76,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     datasetRoutes(keyed, { db, limits: limits.csv, bodyTimeoutMs: limits.sockets.bodyTimeoutMs });
     runRoutes(keyed, { db, tickets });
     controlRoutes(keyed, { db, tickets });
+    receiptRoutes(keyed, { db });
     outputRoutes(keyed, { db, streams, predictions });
   });
   return app;
