@@ -76,7 +76,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     datasetRoutes(keyed, { db, limits: limits.csv, bodyTimeoutMs: limits.sockets.bodyTimeoutMs });
     runRoutes(keyed, { db, tickets });
     controlRoutes(keyed, { db, tickets });
-    receiptRoutes(keyed, { db });
+    receiptRoutes(keyed, { db, tickets });
     outputRoutes(keyed, { db, streams, predictions });
   });
   return app;

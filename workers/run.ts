@@ -170,6 +170,9 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
         addEpochs(message);
         end(message);
         return;
+      case 'verified':
+        log.error('a training said what only a verification says');
+        return;
       case 'stopped':
       case 'failed':
         end(message);

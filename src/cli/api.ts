@@ -11,10 +11,12 @@ import {
   predictionsSchema,
   readAnswer,
   runSchema,
+  verificationSchema,
   type WireDataset,
   type WireEvent,
   type WirePrediction,
   type WireRun,
+  type WireVerification,
 } from './wire.ts';
 
 export type ControlAction = 'cancel' | 'pause' | 'resume';
@@ -29,6 +31,9 @@ export interface Api {
   getRun(idOrLast: string): Promise<WireRun>;
   /** Cancel, pause or resume; the run as it is then. */
   controlRun(id: string, action: ControlAction): Promise<WireRun>;
+  /** Queued; ask for it again until it is done. */
+  verifyRun(id: string, range: object): Promise<WireVerification>;
+  getVerification(runId: string, id: string): Promise<WireVerification>;
   predict(id: string, rows: readonly object[]): Promise<WirePrediction[]>;
   weights(id: string): Promise<{ bytes: Uint8Array; sha256: string | null }>;
   /** The events stored so far, from the first. */
@@ -85,6 +90,10 @@ export function createApi(address: ServiceAddress): Api {
     },
     controlRun: async (id, action) =>
       readAnswer(runSchema, await client.json('POST', `${runPath(id)}/${action}`)),
+    verifyRun: async (id, range) =>
+      readAnswer(verificationSchema, await sendJson(client, `${runPath(id)}/verify`, range)),
+    getVerification: async (runId, id) =>
+      readAnswer(verificationSchema, await client.json('GET', `${runPath(runId)}/verifications/${id}`)),
     async predict(id, rows) {
       const answer = await sendJson(client, `${runPath(id)}/predictions`, { rows });
       return readAnswer(predictionsSchema, answer).predictions;

@@ -50,6 +50,17 @@ describe('the command', () => {
     expect(logged.output.trimEnd().split('\n')).toHaveLength(61);
   });
 
+  it('verifies the run', async () => {
+    const all = await trainyard('verify', 'last');
+    expect(all.exitCode, all.output).toBe(0);
+    expect(all.output).toContain('iris: equal. Trained again, epochs 1 to 60 gave the same bits.');
+    const part = await trainyard('verify', 'last', '--from', '2', '--to', '3', '--json');
+    expect(JSON.parse(part.output.split('\n').at(-2) ?? '')).toMatchObject({ fromEpoch: 2, toEpoch: 3 });
+    const none = await trainyard('verify', 'last', '--to', '61');
+    expect(none.exitCode).toBe(1);
+    expect(none.output).toContain('#/toEpoch');
+  });
+
   it('predicts raw rows beside the truth', async () => {
     const { exitCode, output } = await trainyard('predict', 'last', '--data', csv, '--limit', '5');
     expect(exitCode, output).toBe(0);
