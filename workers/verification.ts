@@ -1,7 +1,9 @@
 // One claimed verification: hands the evidence and the data to a thread, keeps the lease, stores the verdict.
 
+import { engineVersion } from '../src/engine/version.ts';
 import {
   type ClaimedVerification,
+  type Finding,
   failVerification,
   finishVerification,
   readEvidence,
@@ -116,7 +118,7 @@ export function startVerification(deps: RunDeps, claimed: ClaimedVerification): 
   const store = async (last: End): Promise<unknown> => {
     switch (last.type) {
       case 'verified':
-        return finishVerification(db, hold, last);
+        return finishVerification(db, hold, { ...last, detail: last.detail + versionHint(last, claimed) });
       case 'stopped':
         return releaseVerification(db, hold);
       case 'failed':
@@ -158,6 +160,14 @@ export function startVerification(deps: RunDeps, claimed: ClaimedVerification): 
     },
     ended: work(),
   };
+}
+
+/** Another version of the engine may give other bits, and be right. */
+function versionHint({ verdict, replayedFrom }: Finding, { engineVersions }: ClaimedVerification): string {
+  const others = engineVersions.filter((version) => version !== engineVersion);
+  return verdict === 'equal' || replayedFrom === null || others.length === 0
+    ? ''
+    : ` It was trained by version ${others.join(' and ')} of the engine, and again by version ${engineVersion}.`;
 }
 
 async function messageOf(

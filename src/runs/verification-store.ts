@@ -75,6 +75,8 @@ export interface ClaimedVerification {
   readonly fromEpoch: number;
   readonly toEpoch: number;
   readonly recipeSha256: string;
+  /** Of the workers that trained it. */
+  readonly engineVersions: readonly string[];
   /** Of the model's parameters, as recorded at the end. */
   readonly weightsSha256: string | null;
   /** As a worker would take it up. */
@@ -121,6 +123,7 @@ async function claim(
     SELECT claimed."id", claimed."fence", claimed."fromEpoch", claimed."toEpoch",
       run."id" AS "runId", run."fence" AS "runFence", run."spec", run."epoch", run."epochsPlanned",
       run."recipeSha256", run."chainSha256", run."weightsSha256", run."datasetId",
+      ARRAY(SELECT DISTINCT "engineVersion" FROM "RunAttempt" WHERE "runId" = run."id") AS "engineVersions",
       dataset."contentSha256", dataset."byteLength", dataset."rowCount",
       jsonb_path_query_array(dataset."columns", '$[*] ? (@.type == "categorical").name') AS "categorical"
     FROM claimed JOIN "Run" AS run ON run."id" = claimed."runId"
@@ -128,11 +131,11 @@ async function claim(
   if (row === undefined) {
     return null;
   }
-  const { id, fence, fromEpoch, toEpoch, recipeSha256, weightsSha256, runId, runFence, ...rest } = row;
-  const { contentSha256, byteLength, rowCount, categorical, ...run } = rest;
+  const { id, fence, fromEpoch, toEpoch, recipeSha256, weightsSha256, engineVersions, ...rest } = row;
+  const { runId, runFence, contentSha256, byteLength, rowCount, categorical, ...run } = rest;
   const dataset = { contentSha256, byteLength: Number(byteLength), rowCount, categorical };
   return {
-    ...{ hold: { id, fence }, fromEpoch, toEpoch, recipeSha256, weightsSha256 },
+    ...{ hold: { id, fence }, fromEpoch, toEpoch, recipeSha256, weightsSha256, engineVersions },
     run: { ...run, hold: { runId, fence: runFence }, dataset },
   };
 }

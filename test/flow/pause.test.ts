@@ -60,7 +60,7 @@ describe('a pause of a run in training', () => {
   const queue = () => queueTraining(at, digits, { epochs, units: 256 });
   const hashesOf = async (runId: string) => {
     const rows = await at.db.epoch.findMany({ where: { runId }, orderBy: { epoch: 'asc' } });
-    return rows.map(({ epoch, weightsSha256 }) => [epoch, weightsSha256]);
+    return rows.map(({ epoch, weightsSha256, chainSha256 }) => [epoch, weightsSha256, chainSha256]);
   };
 
   it('gives the worker back, and the run ends as if it had never been paused', async () => {

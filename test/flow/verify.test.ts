@@ -104,6 +104,8 @@ describe('a verification', () => {
       FROM "Epoch" AS honest
       WHERE honest."runId" = ${honest}::uuid AND epoch."runId" = ${forged}::uuid AND epoch."epoch" = honest."epoch"`;
     expect(await verdict(forged)).toMatchObject({ ...differs(epochs, 'model file'), replayedFrom: 0 });
+    await at.db.runAttempt.updateMany({ where: { runId: forged }, data: { engineVersion: '0' } });
+    expect(await verdict(forged)).toMatchObject(differs(epochs, 'trained by version 0 of the engine'));
     await at.db.$executeRaw`
       UPDATE "Run" SET "spec" = jsonb_set("spec", '{seed}', '8') WHERE "id" = ${forged}::uuid`;
     expect(await verdict(forged)).toMatchObject(differs(0, 'recipe'));
