@@ -182,8 +182,25 @@ describe('a replay', () => {
   });
 });
 
-describe('a verification whose worker dies', () => {
-  it('is done by the next one', async () => {
+describe('a verification whose worker', () => {
+  it('is told to stop is let go of, and done by the next one', async () => {
+    const digits = await insertExample(at, 'digits');
+    const runId = await queueTraining(at, digits, { epochs: 100_000, units: 256 });
+    await reachesEpoch(at, runId, 40);
+    await controlRun(at.db, at.projectId, runId, 'cancel');
+    const { epoch } = await ended(at, runId);
+    const id = randomUUID();
+    await at.db.verification.create({ data: { id, runId, fromEpoch: 1, toEpoch: epoch } });
+    const read = () => at.db.verification.findUniqueOrThrow({ where: { id } });
+    await until(async () => (await read()).status === 'running', 'the verification to start');
+    expect(await endWorker(worker, 'SIGTERM')).toBe(0);
+    expect(await read()).toMatchObject({ status: 'queued', attempts: 0, fence: 1, workerId: null });
+    worker = await startWorker(at, { WORKER_SLOTS: '1' });
+    await until(async () => (await read()).status === 'done', 'the verdict');
+    expect(await read()).toMatchObject({ verdict: 'equal', attempts: 1, fence: 2 });
+  });
+
+  it('dies is done by the next one', async () => {
     await endWorker(worker, 'SIGKILL');
     const runId = await queueTraining(at, iris, { target: 'species', epochs });
     worker = await startWorker(at, { WORKER_SLOTS: '1' });
