@@ -30,6 +30,8 @@ export function createVerifier({ db, claimant, log, start }: VerifierDeps): Veri
   let working: Promise<void> | null = null;
   let task: VerificationTask | null = null;
   let stopping = false;
+  /** Somebody rang meanwhile: look once more. */
+  let again = false;
 
   const work = async (claim: () => Promise<ClaimedVerification | null>): Promise<boolean> => {
     const claimed = await claim().catch((error: unknown) => {
@@ -53,9 +55,12 @@ export function createVerifier({ db, claimant, log, start }: VerifierDeps): Veri
     while (!stopping && (await work(claim))) claim = next;
   };
   const begin = (first: () => Promise<ClaimedVerification | null>): void => {
+    again ||= working !== null;
     if (working !== null || stopping) return;
     working = workAll(first).finally(() => {
       working = null;
+      if (again) begin(next);
+      again = false;
     });
   };
 
