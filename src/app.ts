@@ -20,9 +20,11 @@ import {
 import { defaultSseLimits } from './http/sse.ts';
 import type { Log } from './log.ts';
 import type { TicketQueue } from './queue/queue.ts';
+import { controlRoutes } from './runs/control-routes.ts';
 import { createEventHub } from './runs/event-hub.ts';
 import { outputRoutes } from './runs/outputs-routes.ts';
 import { createPredictionService } from './runs/predictions-service.ts';
+import { receiptRoutes } from './runs/receipt-routes.ts';
 import { runRoutes } from './runs/routes.ts';
 import { createStreamServer, type StreamLimits } from './runs/stream-server.ts';
 import { createTicketIssuer } from './runs/tickets.ts';
@@ -73,6 +75,8 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     requireKey(keyed, authenticate, createFailedKeys());
     datasetRoutes(keyed, { db, limits: limits.csv, bodyTimeoutMs: limits.sockets.bodyTimeoutMs });
     runRoutes(keyed, { db, tickets });
+    controlRoutes(keyed, { db, tickets });
+    receiptRoutes(keyed, { db, tickets });
     outputRoutes(keyed, { db, streams, predictions });
   });
   return app;

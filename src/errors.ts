@@ -64,6 +64,6 @@ export function problem(code: ProblemCode, detail: string, extras?: ProblemExtra
 }
 
 /** The answer for another project's id, a deleted one and one that never was: the same for all. */
-export function notFound(noun: 'dataset' | 'run'): ProblemError {
+export function notFound(noun: 'dataset' | 'run' | 'verification'): ProblemError {
   return problem('not-found', `There is no such ${noun}.`);
 }

@@ -2,8 +2,10 @@
 import { isMainThread } from 'node:worker_threads';
 import { type BackendName, backends } from '../src/engine/codegen/backends.ts';
 import type { CreateExecutor, Plan } from '../src/engine/kernels.ts';
+import { engineVersion } from '../src/engine/version.ts';
 import type { Log } from '../src/log.ts';
 import { type NativeBackend, openNative } from '../src/native/native.ts';
+import type { EngineIdentity } from '../src/runs/lease-store.ts';
 
 export type WorkerBackend = BackendName | 'native';
 
@@ -24,6 +26,11 @@ export function chooseBackend(wanted: WorkerBackend | 'auto', log: Log): WorkerB
     log.info({ backend: 'wasm' }, `trains in WebAssembly: ${why}`);
     return 'wasm';
   }
+}
+
+/** What the worker says of itself when it claims a run. */
+export function engineOf(backend: WorkerBackend): EngineIdentity {
+  return { backend, isa: backend === 'native' ? nativeBackend().isa : null, version: engineVersion };
 }
 
 let opened: NativeBackend | null = null;

@@ -1,10 +1,13 @@
 // Brings a run's epochs to the database in order: the first at once, later ones together at most every 100 ms,
 // one transaction at a time. The last of them may be taken along by the transaction that ends the run.
+import { chainOf } from '../src/runs/chain.ts';
 import type { CheckpointBytes, EpochGroup, FinishedEpoch } from '../src/runs/progress-store.ts';
 import type { HeldStatus } from '../src/runs/status.ts';
 
 export interface ProgressDeps {
   readonly epochsPlanned: number;
+  /** What was stored before, and the chain to go on from. */
+  readonly stored: { readonly epoch: number; readonly chainSha256: string };
   /** One transaction; it retries by itself and rejects only when there is no hope. */
   commit(group: EpochGroup): Promise<HeldStatus | 'lost'>;
   /** What is wanted of the run, as each commit learns. */
@@ -14,8 +17,12 @@ export interface ProgressDeps {
   onHopeless(error: unknown): void;
 }
 
+/** As a thread tells of it. */
+type TrainedEpoch = Omit<FinishedEpoch, 'etaSeconds' | 'chainSha256'>;
+
 export interface Progress {
-  add(epochs: readonly Omit<FinishedEpoch, 'etaSeconds'>[], checkpoint: CheckpointBytes | null): void;
+  /** Epochs that were stored before and only had to be computed again are passed over. */
+  add(epochs: readonly TrainedEpoch[], checkpoint: CheckpointBytes | null): void;
   /** A checkpoint that comes without an epoch, when the training stops. */
   addCheckpoint(checkpoint: CheckpointBytes): void;
   /** Resolves when all that was added is stored, or the run is lost or hopeless. */
@@ -40,6 +47,7 @@ export function createProgress(deps: ProgressDeps): Progress {
   let timer: NodeJS.Timeout | undefined;
   let over = false;
   let meanMs: number | null = null;
+  let chain = deps.stored;
 
   const commitAll = async (): Promise<void> => {
     while (!over && (epochs.length > 0 || checkpoint !== null)) {
@@ -84,7 +92,11 @@ export function createProgress(deps: ProgressDeps): Progress {
       for (const epoch of finished) {
         meanMs = meanMs === null ? epoch.durationMs : meanMs * 0.8 + epoch.durationMs * 0.2;
         const left = Math.max(0, deps.epochsPlanned - epoch.epoch) * meanMs;
-        epochs.push({ ...epoch, etaSeconds: Math.round(left / 100) / 10 });
+        if (epoch.epoch > chain.epoch) {
+          const chainSha256 = chainOf(chain.chainSha256, epoch.epoch, epoch.weightsSha256);
+          chain = { epoch: epoch.epoch, chainSha256 };
+          epochs.push({ ...epoch, chainSha256, etaSeconds: Math.round(left / 100) / 10 });
+        }
       }
       checkpoint = withCheckpoint ?? checkpoint;
       schedule();

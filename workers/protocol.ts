@@ -50,6 +50,36 @@ export const startMessage = z.object({
 });
 export type StartMessage = z.output<typeof startMessage>;
 
+/** Worker → thread: hold what is stored of a run against its hashes, and against a training from the same recipe. */
+export const verifyMessage = z.object({
+  type: z.literal('verify'),
+  spec: z.unknown(),
+  backend: z.enum(['native', 'wasm', 'interpreter']),
+  threadsMax: z.int(),
+  data: startData,
+  fromEpoch: z.int(),
+  toEpoch: z.int(),
+  contentSha256: z.string(),
+  recipeSha256: z.string(),
+  /** As recorded at the end. */
+  weightsSha256: z.string().nullable(),
+  /** The lists are by epoch, and unverified. */
+  stored: z.object({
+    epochs: z.custom<readonly number[]>(Array.isArray),
+    weightsSha256: z.custom<readonly string[]>(Array.isArray),
+    chainSha256: z.custom<readonly string[]>(Array.isArray),
+    /** Of the chain. */
+    head: z.string(),
+    /** The first epoch in question whose training state is not what was stored; null where there is none. */
+    damaged: z.int().nullable(),
+    /** To start from: after an epoch before those in question, its bytes being what was stored. */
+    state: storedBytes.nullable(),
+    /** Unverified. */
+    model: storedBytes.nullable(),
+  }),
+});
+export type VerifyMessage = z.output<typeof verifyMessage>;
+
 /** Worker → thread: a piece of the dataset's file; null after the last. */
 export const chunkMessage = z.object({
   type: z.literal('chunk'),
@@ -59,7 +89,7 @@ export const chunkMessage = z.object({
 });
 export type ChunkMessage = z.output<typeof chunkMessage>;
 
-export const workerMessage = z.discriminatedUnion('type', [startMessage, chunkMessage]);
+export const workerMessage = z.discriminatedUnion('type', [startMessage, verifyMessage, chunkMessage]);
 
 const stopReason = z.enum(['completed', 'earlyStopped', 'diverged']);
 
@@ -101,6 +131,14 @@ export const threadMessage = z.discriminatedUnion('type', [
     weightsSha256: z.string(),
     bestEpoch: z.int().nullable(),
     model: storedBytes,
+  }),
+  z.object({
+    type: z.literal('verified'),
+    verdict: z.enum(['equal', 'differs']),
+    firstDifferentEpoch: z.int().nullable(),
+    /** For the client. */
+    detail: z.string(),
+    replayedFrom: z.int().nullable(),
   }),
   z.object({
     type: z.literal('failed'),

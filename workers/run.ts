@@ -57,7 +57,6 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
 
   let data: RunData | null = null;
   let thread: TrainingThread | null = null;
-  let draining = false;
   let wanted: HeldStatus | 'lost' = 'running';
   /** Steps are expected: data is read, final numbers are not yet due. */
   let stepping = false;
@@ -89,6 +88,7 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
 
   const progress = createProgress({
     epochsPlanned: claimed.epochsPlanned,
+    stored: claimed,
     commit: (group) => persist('epochs', () => commitEpochs(db, hold, group), patience),
     onWanted,
     onCommitted: ({ epoch, checkpointCostMs }) => {
@@ -176,6 +176,9 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
         addEpochs(message);
         end(message);
         return;
+      case 'verified':
+        log.error('a training said what only a verification says');
+        return;
       case 'stopped':
       case 'failed':
         end(message);
@@ -203,7 +206,8 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
     if (wanted === 'lost') {
       return { type: 'lost' };
     }
-    if (data === null || draining || wanted !== 'running') {
+    // Once it was told to leave it does, even if the run is wanted again by now: it goes back to the queue.
+    if (data === null || leaving.signal.aborted) {
       return { type: 'stopped', checkpoint: null };
     }
     thread = deps.threads.acquire();
@@ -245,7 +249,6 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
   return {
     check: heartbeat.check,
     drain: () => {
-      draining = true;
       leaving.abort();
       stopThread(drainGraceMs);
       setTimeout(() => outOfTime.abort(), drainLimitMs).unref();

@@ -2,7 +2,7 @@
 import type { SqlDatabase } from '../src/db/sql.ts';
 import { type Hold, releaseRun, surrenderRun } from '../src/runs/lease-store.ts';
 import { finishRun, type Outcome } from '../src/runs/progress-store.ts';
-import type { RunFailure } from '../src/runs/status.ts';
+import type { RunFailure, RunStatus } from '../src/runs/status.ts';
 import { type Persistence, persist } from './persist.ts';
 import type { Progress } from './progress.ts';
 import type { EndMessage } from './protocol.ts';
@@ -23,7 +23,7 @@ export interface Settlement extends Persistence {
   readonly progress: Progress;
 }
 
-/** Stores what is left and ends the run or lets go of it. True: it may wait for a worker again. */
+/** Stores what is left and ends the run or lets go of it. True: it waits for a worker again. */
 export async function settle(at: Settlement, end: End): Promise<boolean> {
   const { db, hold, progress, log } = at;
   switch (end.type) {
@@ -34,17 +34,19 @@ export async function settle(at: Settlement, end: End): Promise<boolean> {
         progress.addCheckpoint(end.checkpoint);
       }
       await progress.flush();
-      return persist('release', () => releaseRun(db, hold), at);
+      return waits(persist('release', () => releaseRun(db, hold), at));
     case 'stuck':
       await progress.flush();
-      return end.asked
-        ? persist('release', () => releaseRun(db, hold), at)
-        : persist('surrender', () => surrenderRun(db, hold), at);
+      return waits(
+        end.asked
+          ? persist('release', () => releaseRun(db, hold), at)
+          : persist('surrender', () => surrenderRun(db, hold), at),
+      );
     case 'died':
       log.error({ err: end.error, code: end.code }, 'the training thread died');
       if (end.code !== 'ERR_WORKER_OUT_OF_MEMORY') {
         await progress.flush();
-        return persist('surrender', () => surrenderRun(db, hold), at);
+        return waits(persist('surrender', () => surrenderRun(db, hold), at));
       }
       // It would die the same death again.
       await finish(at, { action: 'fail', stopReason: outOfMemory.code, failure: outOfMemory });
@@ -73,6 +75,11 @@ export async function settle(at: Settlement, end: End): Promise<boolean> {
     default:
       return end satisfies never;
   }
+}
+
+/** A paused run waits for its client; one that was resumed meanwhile is queued again. */
+async function waits(released: Promise<RunStatus | null>): Promise<boolean> {
+  return (await released) === 'queued';
 }
 
 /** Ends the run, in one transaction with what of its epochs is not stored yet. */

@@ -9,6 +9,7 @@ import {
   type StartMessage,
   type ThreadMessage,
   threadMessage,
+  type VerifyMessage,
 } from './protocol.ts';
 
 export interface TrainingThread {
@@ -16,7 +17,7 @@ export interface TrainingThread {
   readonly shared: Int32Array;
   /** `onDeath`: the thread is gone, with the error's code where it has one. Then nothing follows. */
   start(
-    message: StartMessage,
+    message: StartMessage | VerifyMessage,
     onMessage: (message: ThreadMessage) => void,
     onDeath: (death: { code: string | null; error: unknown }) => void,
   ): void;
@@ -142,7 +143,7 @@ function startThread(log: Log, options: ThreadOptions, onGone: () => void): Thre
     start: (message, hear, mourn) => {
       onMessage = hear;
       onDeath = mourn;
-      Atomics.store(shared, control.committed, message.storedEpoch);
+      if (message.type === 'start') Atomics.store(shared, control.committed, message.storedEpoch);
       worker.postMessage(message);
     },
     sendChunk: (message) => {

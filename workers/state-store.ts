@@ -1,4 +1,4 @@
-// The training state that a run goes on from: the newest one whose bytes are what was stored.
+// Stored training states whose bytes are what was stored: the newest of them is what a run goes on from.
 import { createHash } from 'node:crypto';
 import type { SqlDatabase } from '../src/db/sql.ts';
 import type { Log } from '../src/log.ts';
@@ -17,7 +17,7 @@ export async function readUsableState(
     if (state === null) {
       continue;
     }
-    if (createHash('sha256').update(state.bytes).digest('hex') === state.sha256) {
+    if (isWhole(state)) {
       return state;
     }
     const next = states[i + 1];
@@ -28,6 +28,43 @@ export async function readUsableState(
     await discardState(db, hold, place, message);
   }
   return null;
+}
+
+export interface FoundStates {
+  /** The first epoch in question whose state is damaged. */
+  readonly damaged: number | null;
+  /** The newest of an epoch before those in question. */
+  readonly state: CheckpointBytes | null;
+}
+
+/** What the stored states say about the epochs in question, and where their training can be started again. */
+export async function findStates(
+  db: SqlDatabase,
+  runId: string,
+  fromEpoch: number,
+  toEpoch: number,
+): Promise<FoundStates> {
+  let damaged: number | null = null;
+  let start: CheckpointBytes | null = null;
+  // Newest first: the last damaged one found is the earliest.
+  for (const place of await listStates(db, runId)) {
+    const before = place.epoch < fromEpoch && place.stepsWithin === 0;
+    const inQuestion = place.epoch >= fromEpoch - 1 && place.epoch <= toEpoch;
+    if (!inQuestion && (!before || start !== null)) {
+      continue;
+    }
+    const state = await readState(db, runId, place);
+    if (state !== null && isWhole(state)) {
+      start ??= before ? state : null;
+    } else if (inQuestion) {
+      damaged = place.epoch;
+    }
+  }
+  return { damaged, state: start };
+}
+
+function isWhole({ bytes, sha256 }: CheckpointBytes): boolean {
+  return createHash('sha256').update(bytes).digest('hex') === sha256;
 }
 
 function nameOf({ epoch, stepsWithin }: { readonly epoch: number; readonly stepsWithin: number }): string {

@@ -3,6 +3,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { type ChunkMessage, type ThreadMessage, workerMessage } from './protocol.ts';
 import { train } from './training.ts';
+import { verify } from './verify.ts';
 
 const port = parentPort;
 if (port === null) {
@@ -25,6 +26,8 @@ port.on('message', async (data: unknown) => {
     const message = workerMessage.parse(data);
     if (message.type === 'chunk') {
       deliver(message);
+    } else if (message.type === 'verify') {
+      await verify(message, shared, post, nextChunk);
     } else {
       await train(message, shared, post, nextChunk);
     }

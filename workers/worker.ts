@@ -1,4 +1,4 @@
-// The worker: claims runs while it has a free slot, and trains them. It owns the connections to Postgres and the
+// The worker: claims runs while it has a free slot, and trains them; a verification is done beside them. It owns the connections to Postgres and the
 // queue, and never computes.
 import { randomUUID } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
@@ -12,10 +12,12 @@ import { runControlChannel } from '../src/runs/events-store.ts';
 import { type ClaimedRun, claimNextRun, claimRun } from '../src/runs/lease-store.ts';
 import { startReconciler } from '../src/runs/reconciler.ts';
 import { issueTickets } from '../src/runs/tickets.ts';
-import { chooseBackend } from './engine-backend.ts';
+import { chooseBackend, engineOf } from './engine-backend.ts';
 import { type RunTask, startRun } from './run.ts';
 import { createDataCaches } from './run-data.ts';
 import { createThreadPool } from './slots.ts';
+import { startVerification } from './verification.ts';
+import { createVerifier } from './verifier.ts';
 
 export interface TrainingWorker {
   /** Stops claiming, lets every run go with a fresh checkpoint, closes everything. Takes 25 s at most. */
@@ -38,7 +40,13 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
   const db = createSqlPool(databaseUrl, { poolMax: Math.min(4 + workerSlots * 2, 20) });
   const queue = createTicketQueue({ redisUrl, databaseUrl, prefix: config.queuePrefix, log });
   const caches = createDataCaches();
-  const claimant = { workerId: `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`, leaseSeconds };
+  const workerId = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+  const claimant = { workerId, leaseSeconds, engine: engineOf(backend) };
+  const taskDeps = { db, caches, threads, backend, threadsMax, leaseSeconds, stallSeconds, log };
+  const verifier = createVerifier({
+    ...{ db, claimant, log },
+    start: (claimed) => startVerification(taskDeps, claimed),
+  });
   const stopping = new AbortController();
   const tasks = new Map<string, RunTask>();
   /** Slots whose run is claimed or trained. A run that only has to be stored takes none. */
@@ -73,10 +81,7 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
   const train = (claimed: ClaimedRun): void => {
     const { runId, fence } = claimed.hold;
     log.info({ run: runId, fence, fromEpoch: claimed.epoch }, 'training starts');
-    const task = startRun(
-      { db, caches, threads, backend, threadsMax, leaseSeconds, stallSeconds, log },
-      claimed,
-    );
+    const task = startRun(taskDeps, claimed);
     tasks.set(runId, task);
     if (stopping.signal.aborted) {
       task.drain();
@@ -108,7 +113,7 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
 
   /** The doorbell: a ticket is fetched only when there is room for its run, or will be in a moment. */
   const serveTickets = async (): Promise<void> => {
-    const claims = new Set<Promise<boolean>>();
+    const claims = new Set<Promise<void>>();
     while (!stopping.signal.aborted) {
       if (lastTrainingMs > quickMs) {
         await room();
@@ -116,7 +121,9 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
       const runId = await queue.receive(stopping.signal);
       if (runId !== null) {
         await room();
-        const claim = tryClaim(() => claimRun(db, runId, claimant));
+        const claim = tryClaim(() => claimRun(db, runId, claimant)).then((isRun) => {
+          if (!isRun) verifier.ring(runId);
+        });
         claims.add(claim);
         void claim.finally(() => claims.delete(claim));
       }
@@ -128,6 +135,7 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
   const servePolls = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
       while (!stopping.signal.aborted && (await tryClaim(() => claimNextRun(db, claimant)))) {}
+      verifier.poll();
       await wait(config.reconcileSeconds * 1_000, undefined, { signal: stopping.signal }).catch(
         () => undefined,
       );
@@ -151,7 +159,7 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
         task.drain();
         return task.ended;
       });
-      await Promise.all([serving, reconciler.stop(), ...ended]);
+      await Promise.all([serving, reconciler.stop(), verifier.drain(), ...ended]);
       // A claim that was under way when the stop came has started its task by now, and drained it.
       await Promise.all([...tasks.values()].map((task) => task.ended));
       await Promise.all([listener.close(), queue.close(), threads.close()]);

@@ -11,11 +11,15 @@ import {
   predictionsSchema,
   readAnswer,
   runSchema,
+  verificationSchema,
   type WireDataset,
   type WireEvent,
   type WirePrediction,
   type WireRun,
+  type WireVerification,
 } from './wire.ts';
+
+export type ControlAction = 'cancel' | 'pause' | 'resume';
 
 export interface Api {
   readonly address: ServiceAddress;
@@ -25,7 +29,11 @@ export interface Api {
   listRuns(filter: { status?: string; limit: number }): Promise<WireRun[]>;
   /** `last` means the newest run. */
   getRun(idOrLast: string): Promise<WireRun>;
-  cancelRun(id: string): Promise<WireRun>;
+  /** Cancel, pause or resume; the run as it is then. */
+  controlRun(id: string, action: ControlAction): Promise<WireRun>;
+  /** Queued; ask for it again until it is done. */
+  verifyRun(id: string, range: object): Promise<WireVerification>;
+  getVerification(runId: string, id: string): Promise<WireVerification>;
   predict(id: string, rows: readonly object[]): Promise<WirePrediction[]>;
   weights(id: string): Promise<{ bytes: Uint8Array; sha256: string | null }>;
   /** The events stored so far, from the first. */
@@ -80,7 +88,12 @@ export function createApi(address: ServiceAddress): Api {
       if (!newest) throw new CliFailure('There is no run yet.');
       return readAnswer(runSchema, await client.json('GET', runPath(newest.id)));
     },
-    cancelRun: async (id) => readAnswer(runSchema, await client.json('POST', `${runPath(id)}/cancel`)),
+    controlRun: async (id, action) =>
+      readAnswer(runSchema, await client.json('POST', `${runPath(id)}/${action}`)),
+    verifyRun: async (id, range) =>
+      readAnswer(verificationSchema, await sendJson(client, `${runPath(id)}/verify`, range)),
+    getVerification: async (runId, id) =>
+      readAnswer(verificationSchema, await client.json('GET', `${runPath(runId)}/verifications/${id}`)),
     async predict(id, rows) {
       const answer = await sendJson(client, `${runPath(id)}/predictions`, { rows });
       return readAnswer(predictionsSchema, answer).predictions;

@@ -75,7 +75,7 @@ export function showEvent(event: StreamedEvent, progress: Progress): void {
 
 function waitingText(status: string): string {
   if (status === 'queued') return 'queued: waiting for a free worker';
-  if (status === 'running') return 'running';
+  if (status === 'paused') return 'paused: `trainyard resume` lets it go on';
   return safeText(status);
 }
 
@@ -101,7 +101,7 @@ function handleInterrupts(at: Following, progress: Progress, watching: AbortCont
     if (key === null || key === 's') return watching.abort();
     if (key !== 'c') return;
     try {
-      const cancelled = await api.cancelRun(run.id);
+      const cancelled = await api.controlRun(run.id, 'cancel');
       if (!isFinal(cancelled.status)) noteBetween(progress, terminal, `${describeStatus(cancelled)} …`);
     } catch (error) {
       noteBetween(progress, terminal, error instanceof Error ? error.message : String(error));

@@ -1,12 +1,13 @@
 // The `trainyard` command put together: commands, help that fits 80 columns, usage errors as exit code 2.
 import { Command, CommanderError } from 'commander';
-import { addCancel } from './commands/cancel.ts';
+import { addControls } from './commands/controls.ts';
 import { addLogs } from './commands/logs.ts';
 import { addPredict } from './commands/predict.ts';
 import { addRuns } from './commands/runs.ts';
 import { addShow } from './commands/show.ts';
 import { addTrain } from './commands/train.ts';
 import { addUp } from './commands/up.ts';
+import { addVerify } from './commands/verify.ts';
 import { addWeights } from './commands/weights.ts';
 import type { Context } from './context.ts';
 import { CliFailure, type ExitCode, exitCodes } from './failure.ts';
@@ -20,7 +21,7 @@ Environment:
   DATA_DIR           the data folder; default: .trainyard
 
 Exit codes:
-  0 succeeded   1 failed, cancelled or diverged   2 wrong usage
+  0 succeeded   1 failed, cancelled or diverged; verify: differs   2 wrong usage
   130 stopped watching before the end`;
 
 /** Runs one command line (without `node` and the script) and gives its exit code. */
@@ -45,7 +46,10 @@ export async function runProgram(
       getOutHelpWidth: () => Math.min(terminal.columns, 80),
       getErrHelpWidth: () => Math.min(terminal.columns, 80),
     });
-  for (const add of [addUp, addTrain, addRuns, addShow, addLogs, addCancel, addPredict, addWeights]) {
+  for (const add of [
+    ...[addUp, addTrain, addRuns, addShow, addLogs, addControls],
+    ...[addPredict, addWeights, addVerify],
+  ]) {
     add(program, context);
   }
   if (args.length === 0) {

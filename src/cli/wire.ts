@@ -50,6 +50,15 @@ export const runSchema = z.looseObject({
 });
 export type WireRun = z.infer<typeof runSchema>;
 
+export const verificationSchema = z.looseObject({
+  id: z.string(),
+  status: z.string(),
+  verdict: z.string().nullable(),
+  firstDifferentEpoch: z.number().nullable(),
+  detail: z.string().nullable(),
+});
+export type WireVerification = z.infer<typeof verificationSchema>;
+
 export const datasetSchema = z.looseObject({
   id: z.string(),
   name: z.string(),

@@ -73,13 +73,13 @@ export async function getDatasetShape(
   db: DatabaseTransaction,
   projectId: string,
   id: string,
-): Promise<{ rowCount: number; columns: ColumnSummary[] } | null> {
+): Promise<{ contentSha256: string; rowCount: number; columns: ColumnSummary[] } | null> {
   if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)) return null;
   const row = await db.dataset.findFirst({
     where: { id, projectId },
-    select: { rowCount: true, columns: true },
+    select: { contentSha256: true, rowCount: true, columns: true },
   });
-  return row && { rowCount: row.rowCount, columns: row.columns as unknown as ColumnSummary[] };
+  return row && { ...row, columns: row.columns as unknown as ColumnSummary[] };
 }
 
 interface ListFilter {

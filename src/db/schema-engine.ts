@@ -5,7 +5,10 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { PrismaPg } from '@prisma/adapter-pg';
-import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
+import {
+  bindMigrationAwareSqlAdapterFactory,
+  type SqlMigrationAwareDriverAdapterFactory,
+} from '@prisma/driver-adapter-utils';
 import * as glue from '@prisma/schema-engine-wasm/schema_engine_bg';
 import pg from 'pg';
 
@@ -35,7 +38,7 @@ export async function withSchemaEngine<T>(
   const pool = new pg.Pool({ connectionString: url, max: 2, connectionTimeoutMillis: 5_000 });
   pool.on('error', () => undefined);
   try {
-    const adapter = bindMigrationAwareSqlAdapterFactory(new PrismaPg(pool));
+    const adapter = bindMigrationAwareSqlAdapterFactory(wholeScripts(new PrismaPg(pool)));
     const engine = await glue.SchemaEngine.new({ datamodels }, () => undefined, adapter);
     try {
       return await work(engine);
@@ -45,6 +48,22 @@ export async function withSchemaEngine<T>(
   } finally {
     await pool.end();
   }
+}
+
+/** The driver's own way is to cut a script at every semicolon; whole it may hold functions, and is one transaction. */
+function wholeScripts(factory: PrismaPg): SqlMigrationAwareDriverAdapterFactory {
+  return {
+    provider: factory.provider,
+    adapterName: factory.adapterName,
+    connect: async () => {
+      const adapter = await factory.connect();
+      const executeScript = async (sql: string) => {
+        await adapter.executeRaw({ sql, args: [], argTypes: [] });
+      };
+      return Object.assign(adapter, { executeScript });
+    },
+    connectToShadowDb: () => factory.connectToShadowDb(),
+  };
 }
 
 /** The SQL that takes a database of the schema `from` (null: an empty one) to the schema `to`; '' if none. */

@@ -6,6 +6,7 @@ import { createConsumer } from './consumer.ts';
 import { createProducer } from './producer.ts';
 
 export interface Ticket {
+  /** Or a verification's id: the receiver looks for the one, then for the other. */
   readonly runId: string;
   /** The run's fence: a run that is queued again gets a ticket of its own, while a re-sent one is not doubled. */
   readonly fence: number;

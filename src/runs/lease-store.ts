@@ -4,7 +4,7 @@ import sql, { type Sql } from 'sql-template-tag';
 import type { SqlDatabase, SqlTransaction } from '../db/sql.ts';
 import { type Ending, endRun, parkRun } from './ending-store.ts';
 import { runEventsChannel } from './events-store.ts';
-import { type HeldStatus, isTerminal, type RunAction, transition } from './status.ts';
+import { type HeldStatus, isTerminal, type RunStatus, transition } from './status.ts';
 
 /** A worker's right to one run. */
 export interface Hold {
@@ -15,6 +15,15 @@ export interface Hold {
 export interface Claimant {
   readonly workerId: string;
   readonly leaseSeconds: number;
+  readonly engine: EngineIdentity;
+}
+
+/** What trains: recorded with each claim. */
+export interface EngineIdentity {
+  readonly backend: 'native' | 'wasm' | 'interpreter';
+  /** Of native machine code. */
+  readonly isa: string | null;
+  readonly version: string;
 }
 
 export interface ClaimedRun {
@@ -23,6 +32,8 @@ export interface ClaimedRun {
   /** The last stored epoch. */
   readonly epoch: number;
   readonly epochsPlanned: number;
+  /** The chain up to that epoch. */
+  readonly chainSha256: string;
   readonly datasetId: string;
   readonly dataset: {
     readonly contentSha256: string;
@@ -55,7 +66,7 @@ export async function claimNextRun(db: SqlDatabase, claimant: Claimant): Promise
 async function claim(
   db: SqlDatabase,
   which: Sql,
-  { workerId, leaseSeconds }: Claimant,
+  { workerId, leaseSeconds, engine }: Claimant,
 ): Promise<ClaimedRun | null> {
   const status = transition('queued', 'claim');
   const rows = await db.$queryRaw<ClaimRow[]>(sql`
@@ -70,9 +81,13 @@ async function claim(
     ), event AS (
       INSERT INTO "RunEvent" ("runId", "sequence", "type", "data")
       SELECT "id", "eventSequence", 'status', ${JSON.stringify({ status })}::jsonb FROM run
+    ), attempt AS (
+      INSERT INTO "RunAttempt" ("runId", "fence", "workerId", "backend", "isa", "engineVersion", "fromEpoch")
+      SELECT "id", "fence", "workerId", ${engine.backend}::"EngineBackend", ${engine.isa}, ${engine.version}, "epoch"
+      FROM run
     )
-    SELECT run."id" AS "runId", run."fence", run."spec", run."epoch", run."epochsPlanned", run."datasetId",
-      dataset."contentSha256", dataset."byteLength", dataset."rowCount",
+    SELECT run."id" AS "runId", run."fence", run."spec", run."epoch", run."epochsPlanned", run."chainSha256",
+      run."datasetId", dataset."contentSha256", dataset."byteLength", dataset."rowCount",
       jsonb_path_query_array(dataset."columns", '$[*] ? (@.type == "categorical").name') AS "categorical",
       pg_notify(${runEventsChannel}, run."id"::text)::text
     FROM run JOIN "Dataset" AS dataset ON dataset."id" = run."datasetId"`);
@@ -89,6 +104,7 @@ interface ClaimRow extends Hold {
   readonly spec: unknown;
   readonly epoch: number;
   readonly epochsPlanned: number;
+  readonly chainSha256: string;
   readonly datasetId: string;
   readonly contentSha256: string;
   readonly byteLength: bigint;
@@ -116,25 +132,20 @@ export async function readHeld(db: SqlDatabase, hold: Hold): Promise<HeldRun | n
   return rows[0] ?? null;
 }
 
-/** Stopped on purpose: queued again, paused or cancelled, as was wanted. Not a crash. False: not held. */
-export async function releaseRun(db: SqlDatabase, hold: Hold): Promise<boolean> {
-  return transact(db, async (tx) => {
-    const held = await lockHeld(tx, hold);
-    if (held !== null) {
-      await letGo(tx, held, 'release');
-    }
-    return held !== null;
-  });
+/** Stopped on purpose: queued again, paused or cancelled, as was wanted. Not a crash. Null: not held. */
+export async function releaseRun(db: SqlDatabase, hold: Hold): Promise<RunStatus | null> {
+  return letGoOf(db, hold, 'release');
 }
 
-/** The training died under a living worker: the same as a lease that ran out. False: not held. */
-export async function surrenderRun(db: SqlDatabase, hold: Hold): Promise<boolean> {
+/** The training died under a living worker: the same as a lease that ran out. Null: not held. */
+export async function surrenderRun(db: SqlDatabase, hold: Hold): Promise<RunStatus | null> {
+  return letGoOf(db, hold, 'expire');
+}
+
+async function letGoOf(db: SqlDatabase, hold: Hold, action: 'release' | 'expire'): Promise<RunStatus | null> {
   return transact(db, async (tx) => {
     const held = await lockHeld(tx, hold);
-    if (held !== null) {
-      await letGo(tx, held, 'expire');
-    }
-    return held !== null;
+    return held === null ? null : letGo(tx, held, action);
   });
 }
 
@@ -179,21 +190,29 @@ export function transact<T>(db: SqlDatabase, work: (tx: SqlTransaction) => Promi
   return db.$transaction(work, { maxWait: 5_000, timeout: 60_000 });
 }
 
-async function letGo(tx: SqlTransaction, run: HeldRun, action: RunAction): Promise<void> {
+/** Answers with the state it leaves the run in. */
+async function letGo(tx: SqlTransaction, run: HeldRun, action: 'release' | 'expire'): Promise<RunStatus> {
   const next = transition(run.status, action);
   if (next === null) {
     throw new Error(`a ${run.status} run cannot ${action}`);
   }
   if (next === 'cancelled') {
-    await endRun(tx, run.id, cancelled);
-  } else if (isTerminal(next)) {
-    throw new Error(`${action} does not end a ${run.status} run`);
-  } else if (action === 'expire' && next === 'queued' && run.restarts >= restartsMax) {
-    await endRun(tx, run.id, crashLoop);
-  } else {
-    const restarts = action === 'release' ? Math.max(run.restarts - 1, 0) : run.restarts;
-    await parkRun(tx, run.id, next, { restarts });
+    return end(tx, run, cancelled);
   }
+  if (isTerminal(next)) {
+    throw new Error(`${action} does not end a ${run.status} run`);
+  }
+  if (action === 'expire' && next === 'queued' && run.restarts >= restartsMax) {
+    return end(tx, run, crashLoop);
+  }
+  const restarts = action === 'release' ? Math.max(run.restarts - 1, 0) : run.restarts;
+  await parkRun(tx, run.id, next, { restarts });
+  return next;
+}
+
+async function end(tx: SqlTransaction, { id }: HeldRun, ending: Ending): Promise<RunStatus> {
+  await endRun(tx, id, ending);
+  return ending.status;
 }
 
 const cancelled: Ending = { status: 'cancelled', stopReason: 'user' };

@@ -20,6 +20,8 @@ export interface FinishedEpoch {
   readonly metrics: Readonly<Record<string, number>>;
   readonly diverged: boolean;
   readonly weightsSha256: string;
+  /** Over this epoch and all before it. */
+  readonly chainSha256: string;
   readonly durationMs: number;
   readonly bestEpoch: number | null;
   readonly etaSeconds: number;
@@ -141,6 +143,14 @@ export async function readState(
   return row ?? null;
 }
 
+/** The model file as stored, unverified; null where there is none. */
+export async function readModel(db: SqlDatabase, runId: string): Promise<CheckpointBytes | null> {
+  const [row] = await db.$queryRaw<CheckpointBytes[]>`
+    SELECT "epoch", "stepsWithin", "sha256", "bytes" FROM "Checkpoint"
+    WHERE "runId" = ${runId}::uuid AND "role" = 'model'`;
+  return row ?? null;
+}
+
 /** Removes a training state that is of no use, and tells clients why. False: the hold is stale. */
 export async function discardState(
   db: SqlDatabase,
@@ -202,12 +212,14 @@ async function writeHeld(
       FOR UPDATE
     ), fresh AS (
       SELECT row.* FROM held, jsonb_to_recordset(${JSON.stringify(epochs)}::jsonb) AS row(
-        "epoch" int, "metrics" jsonb, "diverged" boolean, "weightsSha256" text, "durationMs" float8,
-        "etaSeconds" float8)
+        "epoch" int, "metrics" jsonb, "diverged" boolean, "weightsSha256" text, "chainSha256" text,
+        "durationMs" float8, "etaSeconds" float8)
       WHERE row."epoch" > held."epoch"
     ), epochs AS (
-      INSERT INTO "Epoch" ("runId", "epoch", "metrics", "diverged", "weightsSha256", "durationMs")
-      SELECT held."id", fresh."epoch", "metrics", "diverged", "weightsSha256", "durationMs" FROM held, fresh
+      INSERT INTO "Epoch" (
+        "runId", "epoch", "metrics", "diverged", "weightsSha256", "chainSha256", "durationMs")
+      SELECT held."id", fresh."epoch", "metrics", "diverged", "weightsSha256", "chainSha256", "durationMs"
+      FROM held, fresh
     ), events AS (
       INSERT INTO "RunEvent" ("runId", "sequence", "type", "data")
       SELECT held."id", held."eventSequence" + fresh."epoch" - held."epoch", 'epoch', jsonb_build_object(
@@ -225,6 +237,7 @@ async function writeHeld(
         "epoch" = held."epoch" + "added",
         "restarts" = CASE WHEN "added" > 0 OR ${state !== undefined}::boolean THEN 0 ELSE run."restarts" END,
         "bestEpoch" = ${bestEpoch},
+        "chainSha256" = CASE WHEN "added" > 0 THEN ${last?.chainSha256 ?? null}::text ELSE run."chainSha256" END,
         "eventSequence" = held."eventSequence" + "added" + ${events.length}::int
         ${ending === null ? empty : sql`, ${endingColumns(ending)}`}
       FROM held WHERE run."id" = held."id"

@@ -8,6 +8,7 @@ import type { TicketQueue } from '../queue/queue.ts';
 import { requeueExpired } from './lease-store.ts';
 import { deleteOldIdempotencyKeys, findUnticketed } from './reconcile-store.ts';
 import { issueTickets } from './tickets.ts';
+import { requeueExpiredVerifications } from './verification-store.ts';
 
 export interface ReconcilerDeps {
   readonly db: SqlDatabase;
@@ -26,6 +27,10 @@ export async function reconcile(deps: ReconcilerDeps): Promise<boolean> {
     const requeued = await requeueExpired(deps.db);
     if (requeued.length > 0) {
       deps.log.warn({ runs: requeued }, 'took runs back from workers that are gone');
+    }
+    const orphans = await requeueExpiredVerifications(deps.db);
+    if (orphans > 0) {
+      deps.log.warn({ verifications: orphans }, 'took verifications back from workers that are gone');
     }
     const unticketed = await findUnticketed(deps.db, { staleSeconds, limit: ticketsMax });
     await issueTickets(deps, unticketed);

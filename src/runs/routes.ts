@@ -1,5 +1,5 @@
-// Runs over HTTP: submit, list, look at, stop, delete. What a run gives (metrics, events, weights, predictions)
-// is in outputs-routes.ts.
+// Runs over HTTP: submit, list, look at, delete. Cancel, pause and resume are in control-routes.ts; what a run gives
+// (metrics, events, weights, predictions) is in outputs-routes.ts.
 import type { FastifyInstance } from 'fastify';
 import type { FastifyZodOpenApiTypeProvider } from 'fastify-zod-openapi';
 import { principalOf } from '../http/auth.ts';
@@ -18,7 +18,7 @@ import {
   runSchema,
   validatedRunSchema,
 } from './schema.ts';
-import { cancelRun, createRun, type RunDeps, validateRun } from './service.ts';
+import { createRun, type RunDeps, validateRun } from './service.ts';
 import { deleteRun, getRun, listRuns, toListItem } from './store.ts';
 
 export function runRoutes(app: FastifyInstance, deps: RunDeps): void {
@@ -102,28 +102,6 @@ export function runRoutes(app: FastifyInstance, deps: RunDeps): void {
     async (request, reply) => {
       await deleteRun(db, principalOf(request).projectId, request.params.id);
       return reply.code(204).send();
-    },
-  );
-
-  routes.post(
-    '/v1/runs/:id/cancel',
-    {
-      schema: {
-        operationId: 'cancelRun',
-        tags: ['runs'],
-        summary: 'Cancel a run',
-        description:
-          'A queued run is cancelled at once, a running one as soon as its worker hears of it. Repeated it is answered the same.',
-        params: idParameters,
-        response: {
-          202: jsonResponse('It is cancelled or will be', runSchema),
-          ...problemResponses(401, 403, 404, 409, 429),
-        },
-      },
-    },
-    async (request, reply) => {
-      const run = await cancelRun(db, principalOf(request).projectId, request.params.id);
-      return reply.code(202).send(run);
     },
   );
 }

@@ -1,4 +1,4 @@
-// Submitting and stopping runs. A run is checked against its dataset before anything is written, written
+// Submitting runs. A run is checked against its dataset before anything is written, written
 // together with its first event and its idempotency row, and only then announced.
 import { v7 as uuidv7 } from 'uuid';
 import { getDatasetShape } from '../datasets/store.ts';
@@ -8,12 +8,12 @@ import { checkSpec } from '../engine/check.ts';
 import { defaultLimits } from '../engine/limits.ts';
 import { resolveTask } from '../engine/resolve.ts';
 import type { EngineSpec } from '../engine/spec.ts';
-import { notFound, problem } from '../errors.ts';
+import { problem } from '../errors.ts';
 import { sha256Hex } from '../idempotency/sha256.ts';
 import { answerOnce, claimKey, type OnceAnswer, type StoredAnswer } from '../idempotency/store.ts';
-import { requestCancel } from './control-store.ts';
-import type { Run, RunRequest } from './schema.ts';
-import { getRun, insertRun, unknownDataset } from './store.ts';
+import { recipeOf } from './chain.ts';
+import type { RunRequest } from './schema.ts';
+import { insertRun, unknownDataset } from './store.ts';
 import type { TicketIssuer } from './tickets.ts';
 
 export interface RunDeps {
@@ -23,6 +23,14 @@ export interface RunDeps {
 
 /** The request with every default filled in. Throws a 422 that names each mistake. */
 export async function validateRun(db: Database, projectId: string, request: RunRequest): Promise<RunRequest> {
+  return (await checkRun(db, projectId, request)).valid;
+}
+
+async function checkRun(
+  db: Database,
+  projectId: string,
+  request: RunRequest,
+): Promise<{ readonly valid: RunRequest; readonly contentSha256: string }> {
   const dataset = await getDatasetShape(db, projectId, request.data.dataset);
   if (dataset === null) throw unknownDataset();
   const spec = specOf(request);
@@ -32,7 +40,7 @@ export async function validateRun(db: Database, projectId: string, request: RunR
   if ('issues' in resolved) throw invalidSpec(resolved.issues);
   const { loss, metrics } = resolved.spec;
   // Features stay as given: "all the other columns" says more than their names.
-  return { ...request, loss, metrics };
+  return { valid: { ...request, loss, metrics }, contentSha256: dataset.contentSha256 };
 }
 
 /** 201 and the run; the stored answer again for a repeated key. */
@@ -54,9 +62,14 @@ export async function createRun(
   // A repeated request is answered even if it could not be accepted any more.
   const earlier = keyed && (await db.$transaction((tx) => claimKey(tx, keyed)));
   if (earlier) return { ...earlier, replayed: true };
-  const { name, tags, metadata, ...spec } = await validateRun(db, projectId, request);
+  const { valid, contentSha256 } = await checkRun(db, projectId, request);
+  const { name, tags, metadata, ...spec } = valid;
   const id = uuidv7();
-  const run = { id, projectId, name, tags, metadata, spec, specSha256: sha256Hex(canonicalJson(spec)) };
+  const hashes = {
+    specSha256: sha256Hex(canonicalJson(spec)),
+    recipeSha256: recipeOf(spec, contentSha256),
+  };
+  const run = { id, projectId, name, tags, metadata, spec, ...hashes };
   const insert = async (tx: DatabaseTransaction): Promise<StoredAnswer> => ({
     status: 201,
     response: await insertRun(tx, run),
@@ -68,16 +81,6 @@ export async function createRun(
   // The run is there; that its ticket may be late is nothing the client has to wait for.
   tickets.issue({ runId: id, fence: 0 });
   return answer;
-}
-
-/** The run as it is then. Throws 404 and 409. */
-export async function cancelRun(db: Database, projectId: string, id: string): Promise<Run> {
-  const result = await requestCancel(db, projectId, id);
-  if (result.outcome === 'notFound') throw notFound('run');
-  if (result.outcome === 'illegalTransition') {
-    throw problem('illegal-transition', `The run has ${result.run.status} already.`);
-  }
-  return getRun(db, projectId, id);
 }
 
 /** The engine's part of a request. */

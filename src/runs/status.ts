@@ -73,6 +73,10 @@ export function isTerminal(status: RunStatus): status is TerminalStatus {
 export const heldStatuses = ['running', 'pausing', 'cancelling'] as const;
 export type HeldStatus = (typeof heldStatuses)[number];
 
+export function isHeld(status: RunStatus): status is HeldStatus {
+  return (heldStatuses as readonly RunStatus[]).includes(status);
+}
+
 /** Why a run ended. */
 export type StopReason =
   | 'completed'

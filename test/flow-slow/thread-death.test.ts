@@ -5,7 +5,7 @@ import { claimRun } from '../../src/runs/lease-store.ts';
 import { startRun } from '../../workers/run.ts';
 import { createDataCaches } from '../../workers/run-data.ts';
 import { createThreadPool, type ThreadPool } from '../../workers/slots.ts';
-import { insertRun, type RunDatabase, runDatabase } from '../flow/support/lifecycle.ts';
+import { claimant, insertRun, type RunDatabase, runDatabase } from '../flow/support/lifecycle.ts';
 
 const log = createLog('silent', 'test');
 let at: RunDatabase;
@@ -25,7 +25,7 @@ afterAll(async () => {
 
 async function train(end: string) {
   const runId = await insertRun(at, { spec: { end } });
-  const claimed = await claimRun(at.db, runId, { workerId: 'test', leaseSeconds: 3 });
+  const claimed = await claimRun(at.db, runId, claimant('test', 3));
   if (claimed === null) {
     throw new Error('the run was not queued');
   }

@@ -31,7 +31,7 @@ async function worker(env: Record<string, string> = {}): Promise<Command> {
 async function epochHashes(runId: string): Promise<string[]> {
   const rows = await at.db.epoch.findMany({ where: { runId }, orderBy: { epoch: 'asc' } });
   expect(rows.map(({ epoch }) => epoch)).toEqual(rows.map((_, i) => i + 1));
-  return rows.map(({ weightsSha256 }) => weightsSha256);
+  return rows.map(({ weightsSha256, chainSha256 }) => `${weightsSha256} ${chainSha256}`);
 }
 
 /** Everything that may be asked of a run that survived. */

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { requestCancel } from '../../src/runs/control-store.ts';
+import { controlRun } from '../../src/runs/control-store.ts';
 import { claimRun } from '../../src/runs/lease-store.ts';
 import { finishRun } from '../../src/runs/progress-store.ts';
 import type { Command } from './support/command.ts';
-import { eventsOf, insertRun, type RunDatabase, runDatabase } from './support/lifecycle.ts';
+import { claimant, eventsOf, insertRun, type RunDatabase, runDatabase } from './support/lifecycle.ts';
 import {
   ended,
   endWorker,
@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => at.drop());
 
-const cancel = (runId: string) => requestCancel(at.db, at.projectId, runId);
+const cancel = (runId: string) => controlRun(at.db, at.projectId, runId, 'cancel');
 
 describe('a cancel', () => {
   it('ends a queued run at once, and answers the same when asked again', async () => {
@@ -29,12 +29,12 @@ describe('a cancel', () => {
     expect(await cancel(runId)).toMatchObject({ outcome: 'accepted', run: { status: 'cancelled' } });
     expect(await cancel(runId)).toMatchObject({ outcome: 'accepted', run: { status: 'cancelled' } });
     expect((await eventsOf(at, runId)).map(({ type }) => type)).toEqual(['status', 'done']);
-    expect(await claimRun(at.db, runId, { workerId: 'late', leaseSeconds: 15 })).toBeNull();
+    expect(await claimRun(at.db, runId, claimant('late'))).toBeNull();
   });
 
   it('is told to a finished run in vain', async () => {
     const runId = await insertRun(at);
-    const claimed = await claimRun(at.db, runId, { workerId: 'worker', leaseSeconds: 15 });
+    const claimed = await claimRun(at.db, runId, claimant());
     await finishRun(at.db, claimed?.hold ?? { runId, fence: 0 }, {
       action: 'succeed',
       stopReason: 'completed',
@@ -47,7 +47,7 @@ describe('a cancel', () => {
 
   it('finds no run of another project', async () => {
     const runId = await insertRun(at);
-    expect(await requestCancel(at.db, randomUUID(), runId)).toEqual({ outcome: 'notFound' });
+    expect(await controlRun(at.db, randomUUID(), runId, 'cancel')).toEqual({ outcome: 'notFound' });
     expect((await readRun(at, runId)).status).toBe('queued');
   });
 });

@@ -50,6 +50,17 @@ describe('the command', () => {
     expect(logged.output.trimEnd().split('\n')).toHaveLength(61);
   });
 
+  it('verifies the run', async () => {
+    const all = await trainyard('verify', 'last');
+    expect(all.exitCode, all.output).toBe(0);
+    expect(all.output).toContain('iris: equal. Trained again, epochs 1 to 60 gave the same bits.');
+    const part = await trainyard('verify', 'last', '--from', '2', '--to', '3', '--json');
+    expect(JSON.parse(part.output.split('\n').at(-2) ?? '')).toMatchObject({ fromEpoch: 2, toEpoch: 3 });
+    const none = await trainyard('verify', 'last', '--to', '61');
+    expect(none.exitCode).toBe(1);
+    expect(none.output).toContain('#/toEpoch');
+  });
+
   it('predicts raw rows beside the truth', async () => {
     const { exitCode, output } = await trainyard('predict', 'last', '--data', csv, '--limit', '5');
     expect(exitCode, output).toBe(0);
@@ -92,13 +103,23 @@ describe('the command', () => {
     expect(output).toMatch(/(row|line) 3/i);
   });
 
-  it('cancels a run that trains', async () => {
+  it('pauses, resumes and cancels a run that trains', async () => {
     const detached = await trainyard(
       ...['train', spec, '--data', csv, '--set', 'training.epochs=1000000', '--detach'],
     );
     expect(detached.exitCode, detached.output).toBe(0);
     const following = start('logs', 'last', '--follow');
     await until(() => following.output().includes('/1000000'), 'an epoch');
+    expect(await trainyard('pause', 'last')).toMatchObject({
+      exitCode: 0,
+      output: expect.stringMatching(/^iris: paus(ing|ed)\n$/),
+    });
+    await until(() => following.output().includes('paused: `trainyard resume`'), 'the pause');
+    expect(await trainyard('resume', 'last')).toMatchObject({
+      exitCode: 0,
+      output: expect.stringMatching(/^iris: (queued|running)\n$/),
+    });
+    await until(() => /paused[\s\S]*\d\/1000000/.test(following.output()), 'another epoch');
     const cancelled = await trainyard('cancel', 'last');
     expect(cancelled.exitCode, cancelled.output).toBe(0);
     expect(await following.exitCode).toBe(1);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { requestCancel } from '../../src/runs/control-store.ts';
+import { controlRun } from '../../src/runs/control-store.ts';
 import {
   type ClaimedRun,
   claimNextRun,
@@ -19,7 +19,14 @@ import {
   finishRun,
   listStates,
 } from '../../src/runs/progress-store.ts';
-import { eventsOf, expireLease, insertRun, type RunDatabase, runDatabase } from './support/lifecycle.ts';
+import {
+  claimant,
+  eventsOf,
+  expireLease,
+  insertRun,
+  type RunDatabase,
+  runDatabase,
+} from './support/lifecycle.ts';
 
 let at: RunDatabase;
 beforeAll(async () => {
@@ -27,7 +34,7 @@ beforeAll(async () => {
 });
 afterAll(() => at.drop());
 
-const worker = { workerId: 'worker', leaseSeconds: 15 };
+const worker = claimant();
 
 async function claimed(runId: string): Promise<ClaimedRun> {
   const run = await claimRun(at.sql, runId, worker);
@@ -42,6 +49,7 @@ const epoch = (n: number, metrics: Record<string, number> = { loss: 1 / n }): Fi
   metrics,
   diverged: false,
   weightsSha256: `hash of ${n}`,
+  chainSha256: `chain of ${n}`,
   durationMs: 1.5,
   bestEpoch: n,
   etaSeconds: 0,
@@ -83,6 +91,29 @@ describe('a claim', () => {
   });
 });
 
+describe('an attempt', () => {
+  it('is recorded with each claim, with who trained, on what, and from where', async () => {
+    const runId = await insertRun(at);
+    const { hold } = await claimed(runId);
+    await commitEpochs(at.sql, hold, { epochs: [epoch(1), epoch(2)], checkpoint: null });
+    await releaseRun(at.sql, hold);
+    const engine = { backend: 'native', isa: 'avx2', version: '9' } as const;
+    await claimRun(at.sql, runId, { ...claimant('other'), engine });
+    expect(await claimRun(at.sql, runId, claimant('late'))).toBeNull();
+    const attempts = await at.db.runAttempt.findMany({ where: { runId }, orderBy: { fence: 'asc' } });
+    expect(attempts).toEqual([
+      {
+        ...{ runId, fence: 1, workerId: 'worker', backend: 'wasm', isa: null, engineVersion: '1' },
+        ...{ fromEpoch: 0, startedAt: expect.any(Date) },
+      },
+      {
+        ...{ runId, fence: 2, workerId: 'other', backend: 'native', isa: 'avx2', engineVersion: '9' },
+        ...{ fromEpoch: 2, startedAt: expect.any(Date) },
+      },
+    ]);
+  });
+});
+
 describe('a commit', () => {
   it('stores epochs, their events and the checkpoint together', async () => {
     const runId = await insertRun(at);
@@ -95,7 +126,13 @@ describe('a commit', () => {
     expect(wanted).toBe('running');
     const rows = await at.db.epoch.findMany({ where: { runId }, orderBy: { epoch: 'asc' } });
     expect(rows.map(({ metrics }) => metrics)).toEqual([{ loss: 1 }, { loss: null, accuracy: 0.5 }]);
-    expect(await readRun(runId)).toMatchObject({ epoch: 2, bestEpoch: 2, restarts: 0 });
+    expect(await readRun(runId)).toMatchObject({
+      epoch: 2,
+      bestEpoch: 2,
+      chainSha256: 'chain of 2',
+      restarts: 0,
+    });
+    expect(rows.map(({ chainSha256 }) => chainSha256)).toEqual(['chain of 1', 'chain of 2']);
     expect(await at.db.checkpoint.findMany({ where: { runId } })).toMatchObject([
       { role: 'state', epoch: 2, sha256: 'abc', byteLength: 3, bytes: new Uint8Array([1, 2, 3]) },
     ]);
@@ -178,8 +215,8 @@ describe('a stale fence', () => {
     expect(await renewLease(at.sql, stale, 15)).toBe('lost');
     expect(await commitEpochs(at.sql, stale, { epochs: [epoch(2)], checkpoint })).toBe('lost');
     expect(await finishRun(at.sql, stale, { action: 'succeed', stopReason: 'completed' })).toBe(false);
-    expect(await releaseRun(at.sql, stale)).toBe(false);
-    expect(await surrenderRun(at.sql, stale)).toBe(false);
+    expect(await releaseRun(at.sql, stale)).toBeNull();
+    expect(await surrenderRun(at.sql, stale)).toBeNull();
     expect(await at.db.checkpoint.count({ where: { runId: stale.runId } })).toBe(0);
     expect([await readRun(stale.runId), await eventsOf(at, stale.runId)]).toEqual(before);
   }
@@ -188,7 +225,7 @@ describe('a stale fence', () => {
 describe('letting go', () => {
   it('by release does not count as a crash', async () => {
     const { hold } = await claimed(await insertRun(at));
-    expect(await releaseRun(at.sql, hold)).toBe(true);
+    expect(await releaseRun(at.sql, hold)).toBe('queued');
     expect(await readRun(hold.runId)).toMatchObject({ status: 'queued', restarts: 0, ticketedAt: null });
   });
 
@@ -219,7 +256,7 @@ describe('letting go', () => {
 
   it('by expiry while cancelling cancels', async () => {
     const { hold } = await claimed(await insertRun(at));
-    await requestCancel(at.db, at.projectId, hold.runId);
+    await controlRun(at.db, at.projectId, hold.runId, 'cancel');
     await expireLease(at, hold.runId);
     await requeueExpired(at.sql);
     expect(await readRun(hold.runId)).toMatchObject({ status: 'cancelled', stopReason: 'user' });
@@ -288,7 +325,7 @@ describe('the end', () => {
   it('keeps the last epochs of a run that was cancelled meanwhile, and no model', async () => {
     const runId = await insertRun(at);
     const { hold } = await claimed(runId);
-    await requestCancel(at.db, at.projectId, runId);
+    await controlRun(at.db, at.projectId, runId, 'cancel');
     const model = { epoch: 2, stepsWithin: 0, sha256: 'model', bytes: new Uint8Array(1) };
     const ended = await finishRun(
       at.sql,
@@ -320,7 +357,7 @@ describe('the end', () => {
       const { hold } = await claimed(await insertRun(at));
       const [ended, cancel] = await Promise.all([
         finishRun(at.sql, hold, { action: 'succeed', stopReason: 'completed' }),
-        requestCancel(at.db, at.projectId, hold.runId),
+        controlRun(at.db, at.projectId, hold.runId, 'cancel'),
       ]);
       expect(ended).toBe(true);
       const run = await readRun(hold.runId);

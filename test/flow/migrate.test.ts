@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -5,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { migrate, readMigrations } from '../../src/db/migrate.ts';
 import { schemaDifference } from '../../src/db/schema-engine.ts';
 import { packageRoot } from '../../src/package-root.ts';
+import { chainOf, recipeOf } from '../../src/runs/chain.ts';
 import { emptyDatabase } from './support/lifecycle.ts';
 
 type Scratch = Awaited<ReturnType<typeof emptyDatabase>>;
@@ -86,6 +88,65 @@ describe('migrate', () => {
     expect(expected).toMatchObject({
       enums: expect.arrayContaining([{ typname: 'RunStatus', enumlabel: 'queued' }]),
     });
+  });
+
+  it('gives the runs that were there a receipt, as if they had been trained with one', async () => {
+    const old = await emptyDatabase(process.env.TEST_DATABASE_URL ?? '');
+    try {
+      const scripts = await readMigrations();
+      const chain = scripts.findIndex(({ name }) => name.endsWith('_chain'));
+      for (const { script } of scripts.slice(0, chain)) await query(old.url, script);
+      // Numbers of every length, on both sides of where JSON takes to exponents.
+      const numbers = Array.from({ length: 300 }, (_, i) => Math.sin(i) * 10 ** ((i % 60) - 30));
+      const spec = {
+        seed: Number.MAX_SAFE_INTEGER,
+        data: { target: 'a "ü" \u0007\n\\ 😀', dataset: 'an id', features: [] },
+        numbers: [...numbers, 0, 1, 100, 1e-6, 1e-7, 1e-8, 1e20, 1e21, 123e19, 1.7e308, 5e-324, 0.001, 20],
+        threads: 'auto',
+        shuffle: true,
+        nothing: {},
+      };
+      const [project, dataset, trained, fresh] = [1, 2, 3, 4].map(() => randomUUID());
+      await query(old.url, `INSERT INTO "Project" ("id", "name") VALUES ($1, 'default')`, [project]);
+      await query(
+        old.url,
+        `INSERT INTO "Dataset" ("id", "projectId", "name", "contentSha256", "byteLength", "rowCount", "columns")
+         VALUES ($1, $2, 'data', 'the content', 1, 1, '[]')`,
+        [dataset, project],
+      );
+      for (const run of [trained, fresh]) {
+        await query(
+          old.url,
+          `INSERT INTO "Run" ("id", "projectId", "datasetId", "name", "spec", "specSha256", "epochsPlanned")
+           VALUES ($1, $2, $3, 'run', $4, '', 2)`,
+          [run, project, dataset, JSON.stringify(spec)],
+        );
+      }
+      for (const epoch of [2, 1]) {
+        await query(
+          old.url,
+          `INSERT INTO "Epoch" ("runId", "epoch", "metrics", "weightsSha256", "durationMs") VALUES ($1, $2, '{}', $3, 1)`,
+          [trained, epoch, `weights ${epoch}`],
+        );
+      }
+
+      for (const { script } of scripts.slice(chain)) await query(old.url, script);
+      const recipe = recipeOf(spec, 'the content');
+      const one = chainOf(recipe, 1, 'weights 1');
+      const two = chainOf(one, 2, 'weights 2');
+      expect(await query(old.url, `SELECT "id", "recipeSha256", "chainSha256" FROM "Run"`)).toEqual(
+        expect.arrayContaining([
+          { id: trained, recipeSha256: recipe, chainSha256: two },
+          { id: fresh, recipeSha256: recipe, chainSha256: recipe },
+        ]),
+      );
+      expect(await query(old.url, `SELECT "epoch", "chainSha256" FROM "Epoch" ORDER BY "epoch"`)).toEqual([
+        { epoch: 1, chainSha256: one },
+        { epoch: 2, chainSha256: two },
+      ]);
+    } finally {
+      await old.drop();
+    }
   });
 
   it('refuses a database whose last migration broke off', async () => {

@@ -5,6 +5,7 @@ import { createTicketQueue, type TicketQueue } from '../../src/queue/queue.ts';
 import { claimRun } from '../../src/runs/lease-store.ts';
 import { reconcile, startReconciler } from '../../src/runs/reconciler.ts';
 import {
+  claimant,
   eventsOf,
   expireLease,
   insertRun,
@@ -53,7 +54,7 @@ describe('the reconciler', () => {
 
   it('takes a run back from a dead worker and rings for it, once, however many reconcile', async () => {
     const runId = await insertRun(at);
-    await claimRun(at.db, runId, { workerId: 'dead', leaseSeconds: 15 });
+    await claimRun(at.db, runId, claimant('dead'));
     await expireLease(at, runId);
     const passes = await Promise.all(Array.from({ length: 5 }, () => reconcile(deps())));
     expect(passes).toContain(true);

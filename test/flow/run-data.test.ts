@@ -10,13 +10,14 @@ import { engineSpec } from '../../src/engine/spec.ts';
 import { createTraining } from '../../src/engine/train.ts';
 import { createLog } from '../../src/log.ts';
 import { packageRoot } from '../../src/package-root.ts';
-import { requestCancel } from '../../src/runs/control-store.ts';
+import { controlRun } from '../../src/runs/control-store.ts';
 import { claimRun } from '../../src/runs/lease-store.ts';
 import { readChunks } from '../../workers/chunk-store.ts';
 import { startRun } from '../../workers/run.ts';
 import { createDataCaches, type DataCaches } from '../../workers/run-data.ts';
 import type { SharedCache } from '../../workers/shared-cache.ts';
 import {
+  claimant,
   insertDataset,
   insertRun,
   type RunDatabase,
@@ -73,7 +74,7 @@ async function start(spec: ReturnType<typeof specOf>, backend: 'wasm' | 'interpr
     spec: JSON.parse(JSON.stringify(spec)),
     epochsPlanned: 3,
   });
-  const claimed = await claimRun(at.db, runId, { workerId: 'test', leaseSeconds: 30 });
+  const claimed = await claimRun(at.db, runId, claimant('test', 30));
   if (claimed === null) throw new Error('the run was not queued');
   const deps = { db: at.sql, caches, threads, threadsMax: 1, leaseSeconds: 30, stallSeconds: 20, log };
   return { task: startRun({ ...deps, backend }, claimed), runId };
@@ -170,7 +171,7 @@ describe('a run that waits for data another one prepares', () => {
     await until(() => acquired.length === 1, 'the wait');
     if (word === 'drain') task.drain();
     else {
-      await requestCancel(at.db, at.projectId, runId);
+      await controlRun(at.db, at.projectId, runId, 'cancel');
       task.check();
     }
     await task.ended;

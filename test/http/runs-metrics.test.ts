@@ -15,6 +15,7 @@ describe('GET /v1/runs/{id}/metrics', () => {
       metrics: { loss: i === 37 ? 99 : 1 / (i + 1), accuracy: i === 99 ? null : i / 100 },
       diverged: i === 99,
       weightsSha256: '',
+      chainSha256: '',
       durationMs: 1,
     }));
     await service.db.epoch.createMany({ data });

@@ -10,7 +10,7 @@ export function addRuns(program: Command, context: Context): void {
     .command('runs')
     .summary('list runs, the newest first')
     .description('Lists runs, the newest first.')
-    .option('--status <status>', 'only queued, running, succeeded, failed or cancelled')
+    .option('--status <status>', 'only queued, running, paused, succeeded, failed or cancelled')
     .option('--limit <n>', 'at most this many', wholeNumber, 20)
     .addOption(jsonOption())
     .action(async (options: { status?: string; limit: number; json?: boolean }, command: Command) => {

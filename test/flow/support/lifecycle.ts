@@ -6,6 +6,8 @@ import { createDatabase, type Database } from '../../../src/db/client.ts';
 import type { Prisma } from '../../../src/db/generated/client.ts';
 import { migrate } from '../../../src/db/migrate.ts';
 import { createSqlPool, type SqlPool } from '../../../src/db/sql.ts';
+import { recipeOf } from '../../../src/runs/chain.ts';
+import type { Claimant } from '../../../src/runs/lease-store.ts';
 
 /** Creates an empty database on the given server. */
 export async function emptyDatabase(serverUrl: string): Promise<{ url: string; drop(): Promise<void> }> {
@@ -130,6 +132,8 @@ export async function insertRun(
 ): Promise<string> {
   const { datasetId = await insertDataset(at), spec = {}, epochsPlanned = 10, ...rest } = run;
   const id = randomUUID();
+  const { contentSha256 } = await at.db.dataset.findUniqueOrThrow({ where: { id: datasetId } });
+  const recipeSha256 = recipeOf({ ...spec, data: { ...(spec.data as object) } }, contentSha256);
   await at.db.run.create({
     data: {
       ...rest,
@@ -139,10 +143,17 @@ export async function insertRun(
       name: 'run',
       spec,
       specSha256: sha256(new TextEncoder().encode(JSON.stringify(spec))),
+      recipeSha256,
+      chainSha256: recipeSha256,
       epochsPlanned,
     },
   });
   return id;
+}
+
+/** A worker, as it claims runs. */
+export function claimant(workerId = 'worker', leaseSeconds = 15): Claimant {
+  return { workerId, leaseSeconds, engine: { backend: 'wasm', isa: null, version: '1' } };
 }
 
 /** The run's events in order. */

@@ -8,6 +8,7 @@ import {
 } from '../../../workers/protocol.ts';
 import type { ThreadPool, TrainingThread } from '../../../workers/slots.ts';
 import { train } from '../../../workers/training.ts';
+import { verify } from '../../../workers/verify.ts';
 
 export interface OwnThreads extends ThreadPool {
   /** Whatever any of them was given. */
@@ -25,9 +26,7 @@ export function createOwnThreads(): OwnThreads {
     return {
       shared,
       start: (message, onMessage) => {
-        starts.push(message);
         Atomics.store(shared, control.threads, 1);
-        Atomics.store(shared, control.committed, message.storedEpoch);
         const post = (said: ThreadMessage) => {
           heard.push(said);
           queueMicrotask(() => onMessage(said));
@@ -37,6 +36,12 @@ export function createOwnThreads(): OwnThreads {
             deliver = resolve;
             post({ type: 'more' });
           });
+        if (message.type === 'verify') {
+          void verify(message, shared, post, nextChunk);
+          return;
+        }
+        starts.push(message);
+        Atomics.store(shared, control.committed, message.storedEpoch);
         void train(message, shared, post, nextChunk);
       },
       sendChunk: (chunk) => deliver(chunk),

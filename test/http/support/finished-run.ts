@@ -4,8 +4,10 @@ import { parseCsv } from '../../../src/datasets/csv.ts';
 import { createInterpreter } from '../../../src/engine/codegen/interpreter.ts';
 import { engineSpec } from '../../../src/engine/spec.ts';
 import { createTraining } from '../../../src/engine/train.ts';
+import { chainOf } from '../../../src/runs/chain.ts';
 import { claimRun } from '../../../src/runs/lease-store.ts';
 import { commitEpochs, finishRun } from '../../../src/runs/progress-store.ts';
+import { claimant } from '../../flow/support/lifecycle.ts';
 import { manyFlowers, submitted, type TestService } from './service.ts';
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
@@ -20,7 +22,7 @@ export interface FinishedRun {
 export async function trainedRun(service: TestService, more: object = {}): Promise<FinishedRun> {
   const { db } = service;
   const id = await submitted(service, more);
-  const claimed = await claimRun(db, id, { workerId: 'test', leaseSeconds: 60 });
+  const claimed = await claimRun(db, id, claimant('test', 60));
   if (claimed === null) throw new Error('the run could not be claimed');
   const table = await parseCsv(new TextEncoder().encode(manyFlowers()));
   const training = createTraining({
@@ -28,6 +30,7 @@ export async function trainedRun(service: TestService, more: object = {}): Promi
     table,
     backend: createInterpreter,
   });
+  let { chainSha256 } = claimed;
   const control = { shouldStop: () => false, onSteps: () => undefined };
   try {
     while (training.stopReason === null) {
@@ -35,7 +38,9 @@ export async function trainedRun(service: TestService, more: object = {}): Promi
       if (report === null) throw new Error('the epoch was abandoned');
       const { epoch, metrics, diverged } = report;
       const common = { durationMs: 1, bestEpoch: training.bestEpoch, etaSeconds: 0 };
-      const row = { epoch, metrics, diverged, weightsSha256: sha256(training.parameterBytes()), ...common };
+      const weightsSha256 = sha256(training.parameterBytes());
+      chainSha256 = chainOf(chainSha256, epoch, weightsSha256);
+      const row = { epoch, metrics, diverged, weightsSha256, chainSha256, ...common };
       const bytes = new Uint8Array(training.checkpoint());
       const checkpoint = { epoch, stepsWithin: 0, sha256: sha256(bytes), bytes };
       await commitEpochs(db, claimed.hold, { epochs: [row], checkpoint });

@@ -49,12 +49,26 @@ const spec = {
   model: { layers: [{ units: 8 }] },
 };
 
+const commands = [
+  'up',
+  'train',
+  'runs',
+  'show',
+  'logs',
+  'cancel',
+  'pause',
+  'resume',
+  'predict',
+  'weights',
+  'verify',
+];
+
 describe('usage', () => {
   it('prints the version', async () => {
     expect(await trainyard(['--version'])).toMatchObject({ exitCode: 0, out: '1.2.3\n' });
   });
 
-  it.each([[], ['up'], ['train'], ['runs'], ['show'], ['logs'], ['cancel'], ['predict'], ['weights']])(
+  it.each([[], ...commands.map((name) => [name])])(
     'keeps the help of "%s" within 80 columns',
     async (...command) => {
       const { exitCode, out } = await trainyard([...command, '--help']);
@@ -248,6 +262,41 @@ describe('following', () => {
     const { exitCode, out } = await trainyard(['logs', run.id, '--follow']);
     expect(exitCode).toBe(1);
     expect(out).toContain('failed (diverged), 1 of 3 epochs');
+  });
+});
+
+describe('verifying', () => {
+  async function verified(answer: object) {
+    let body: unknown;
+    const verification = { id: 'v1', verdict: null, firstDifferentEpoch: null, detail: null };
+    await serve({
+      [`GET /v1/runs/${run.id}`]: (_request, response) => sendJson(response, 200, run),
+      [`POST /v1/runs/${run.id}/verify`]: (_request, response, sent) => {
+        body = JSON.parse(sent);
+        sendJson(response, 202, { ...verification, status: 'queued' });
+      },
+      [`GET /v1/runs/${run.id}/verifications/v1`]: (_request, response) =>
+        sendJson(response, 200, { ...verification, ...answer }),
+    });
+    return { ...(await trainyard(['verify', run.id, '--from', '2', '--to', '3'])), body };
+  }
+
+  it('says where the first difference is, and fails', async () => {
+    const detail = 'Trained again, epoch 2 gives other weights.';
+    const { exitCode, out, body } = await verified({
+      ...{ status: 'done', verdict: 'differs', firstDifferentEpoch: 2, detail },
+    });
+    expect(body).toEqual({ fromEpoch: 2, toEpoch: 3 });
+    expect(out).toBe(`digits: differs at epoch 2. ${detail}\n`);
+    expect(exitCode).toBe(1);
+  });
+
+  it('succeeds when all is equal, and fails without a verdict', async () => {
+    const equal = await verified({ status: 'done', verdict: 'equal', detail: 'Same bits.' });
+    expect(equal).toMatchObject({ exitCode: 0, out: 'digits: equal. Same bits.\n' });
+    const failed = await verified({ status: 'failed', detail: 'The data is gone.' });
+    expect(failed.exitCode).toBe(1);
+    expect(failed.err).toContain('There is no verdict: The data is gone.');
   });
 });
 

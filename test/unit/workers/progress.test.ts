@@ -1,32 +1,39 @@
 import { describe, expect, it } from 'vitest';
+import { sha256Hex } from '../../../src/idempotency/sha256.ts';
 import { createProgress } from '../../../workers/progress.ts';
 import { until } from '../../flow/support/lifecycle.ts';
 
 type Commit = { epochs: number[]; checkpoint: number | null };
 
-function setUp(answer: () => Promise<'running' | 'lost'> = async () => 'running') {
+function setUp(
+  answer: () => Promise<'running' | 'lost'> = async () => 'running',
+  stored = { epoch: 0, chainSha256: 'recipe' },
+) {
+  const chains: string[] = [];
   const commits: Commit[] = [];
   const wanted: string[] = [];
   const committed: (number | null)[] = [];
   const hopeless: unknown[] = [];
   const progress = createProgress({
     epochsPlanned: 10,
+    stored,
     commit: async ({ epochs, checkpoint }) => {
       commits.push({ epochs: epochs.map(({ epoch }) => epoch), checkpoint: checkpoint?.epoch ?? null });
+      chains.push(...epochs.map(({ chainSha256 }) => chainSha256));
       return answer();
     },
     onWanted: (status) => wanted.push(status),
     onCommitted: ({ epoch }) => committed.push(epoch),
     onHopeless: (error) => hopeless.push(error),
   });
-  return { progress, commits, wanted, committed, hopeless };
+  return { progress, commits, chains, wanted, committed, hopeless };
 }
 
 const epoch = (n: number) => ({
   epoch: n,
   metrics: {},
   diverged: false,
-  weightsSha256: '',
+  weightsSha256: `hash of ${n}`,
   durationMs: 1,
   bestEpoch: null,
 });
@@ -115,6 +122,23 @@ describe('the progress of a run', () => {
     progress.add([epoch(1)], null);
     await progress.flush();
     expect(hopeless).toMatchObject([{ message: 'no database' }]);
+  });
+
+  it('chains the epochs from what was stored, which is not stored again', async () => {
+    const { progress, commits, chains } = setUp(async () => 'running', { epoch: 2, chainSha256: 'two' });
+    progress.add([epoch(1), epoch(2)], checkpoint(2));
+    progress.add([epoch(3)], null);
+    progress.add([epoch(4)], null);
+    await progress.flush();
+    expect(commits).toEqual([{ epochs: [3, 4], checkpoint: 2 }]);
+    const three = sha256Hex('two 3 hash of 3');
+    expect(chains).toEqual([three, sha256Hex(`${three} 4 hash of 4`)]);
+  });
+
+  it('commits a new checkpoint of old epochs without being asked to', async () => {
+    const { progress, commits } = setUp(async () => 'running', { epoch: 2, chainSha256: 'two' });
+    progress.add([epoch(1)], checkpoint(1));
+    await expect.poll(() => commits).toEqual([{ epochs: [], checkpoint: 1 }]);
   });
 
   it('commits without being asked to', async () => {
