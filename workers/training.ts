@@ -144,7 +144,7 @@ function runEpochs(
     durationMs += now() - startedAt;
     if (report !== null) {
       const { epoch, metrics, diverged } = report;
-      const weightsSha256 = sha256(training.parameterBytes());
+      const weightsSha256 = sha256(...training.parameterValues());
       const { bestEpoch } = training;
       const last = training.stopReason !== null;
       const finished = { epoch, metrics, diverged, durationMs, weightsSha256, bestEpoch };
@@ -176,7 +176,7 @@ function finish(training: Training, groups: EpochGroups, post: Post): void {
       ...last,
       stopReason,
       results,
-      weightsSha256: sha256(training.parameterBytes()),
+      weightsSha256: sha256(...training.parameterValues()),
       bestEpoch,
       model: { epoch: bestEpoch ?? training.epoch, stepsWithin: 0, sha256: sha256(bytes), bytes },
     },
@@ -227,6 +227,11 @@ function invalidData(detail: string): ThreadMessage {
   return { type: 'failed', code: 'invalidData', detail, error: null };
 }
 
-function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
+/** Of all the bytes, one array after another. */
+function sha256(...parts: readonly (Uint8Array | Float32Array)[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) {
+    hash.update(part);
+  }
+  return hash.digest('hex');
 }

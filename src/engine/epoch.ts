@@ -91,7 +91,7 @@ export function stateAfter(
   }
   const seen = observe(watch, state.watch, epoch, metrics[watch.monitor] ?? Number.NaN);
   const keepBest = spec.training.earlyStopping?.restoreBest === true;
-  const best = keepBest && seen.bestEpoch === epoch ? values : state.best;
+  const best = keepBest && seen.bestEpoch === epoch ? values.map((array) => array.slice()) : state.best;
   let stopReason: StopReason | null = null;
   if (epoch >= spec.training.epochs) stopReason = 'completed';
   else if (shouldStopEarly(watch, seen)) stopReason = 'earlyStopped';

@@ -246,7 +246,8 @@ export interface Executor {
   readonly backend: string;
   /** Returns steps × program.outputs.length, row-major. Throws RangeError on an index outside the table. */
   run(program: ProgramName, batch: StepBatch): Float32Array;
-  read(buffer: BufferId): Float32Array;
+  /** Into `into` if it is of the buffer's length, else into a new array. */
+  read(buffer: BufferId, into?: Float32Array): Float32Array;
   write(buffer: BufferId, values: Float32Array): void;
   dispose(): void;
 }

@@ -39,6 +39,26 @@ export function readValues(executor: Executor, plan: Plan): readonly Float32Arra
   return plan.parameters.map((p) => toLogical(p, executor.read(p.buffer)));
 }
 
+/**
+ * Reads the values after each epoch without taking new memory: what it gave the time before last is written over.
+ * Megabytes of garbage an epoch would cost as much time as reading them.
+ */
+export function createValuesReader(executor: Executor, plan: Plan): () => readonly Float32Array[] {
+  const empty = () => plan.parameters.map(({ shape }) => new Float32Array(countOf(shape)));
+  const scratch = plan.parameters.map((p) => (p.transposed ? new Float32Array(countOf(p.shape)) : undefined));
+  let older = empty();
+  let newer = empty();
+  return () => {
+    [older, newer] = [newer, older];
+    for (const [i, p] of plan.parameters.entries()) {
+      const out = newer[i];
+      const raw = executor.read(p.buffer, scratch[i] ?? out);
+      if (p.transposed) toLogical(p, raw, out);
+    }
+    return newer;
+  };
+}
+
 export function readState(executor: Executor, plan: Plan): ParameterState {
   return {
     values: readValues(executor, plan),
@@ -86,12 +106,12 @@ function sizesOf({ shape }: ParameterInfo) {
   return { units, inputs, taps: countOf(window) };
 }
 
-function toLogical(p: ParameterInfo, values: Float32Array): Float32Array {
+function toLogical(p: ParameterInfo, values: Float32Array, out?: Float32Array): Float32Array {
   if (!p.transposed) return values;
   const { units, inputs, taps } = sizesOf(p);
   // From taps × inputs × units by way of inputs × taps, both with the units last.
   const byInput = taps === 1 ? values : exchanged(values, taps, inputs, units);
-  return transposed(byInput, inputs * taps, units);
+  return transposed(byInput, inputs * taps, units, out);
 }
 
 function toBuffer(p: ParameterInfo, values: Float32Array): Float32Array {
@@ -105,8 +125,12 @@ function toBuffer(p: ParameterInfo, values: Float32Array): Float32Array {
 const SQUARE = 32;
 
 /** rows × columns to columns × rows. */
-function transposed(values: Float32Array, rows: number, columns: number): Float32Array {
-  const out = new Float32Array(values.length);
+function transposed(
+  values: Float32Array,
+  rows: number,
+  columns: number,
+  out: Float32Array = new Float32Array(values.length),
+): Float32Array {
   for (let top = 0; top < rows; top += SQUARE) {
     const bottom = Math.min(top + SQUARE, rows);
     for (let left = 0; left < columns; left += SQUARE) {

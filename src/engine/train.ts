@@ -10,7 +10,14 @@ import { listWords, type SpecIssue } from './issues.ts';
 import type { CreateExecutor, Plan } from './kernels.ts';
 import { encodeModel } from './model-file.ts';
 import { watchOf } from './monitor.ts';
-import { readState, readValues, withoutMemory, writeState, writeValues } from './parameters.ts';
+import {
+  createValuesReader,
+  readState,
+  readValues,
+  withoutMemory,
+  writeState,
+  writeValues,
+} from './parameters.ts';
 import { createPlan } from './plan.ts';
 import type { PlanCache } from './plan-cache.ts';
 import { type PreparedData, prepareData } from './prepare.ts';
@@ -57,6 +64,8 @@ export interface Training {
    * best once all is finished.
    */
   parameterBytes(): Uint8Array;
+  /** The same, an array for each parameter, valid until the next epoch. */
+  parameterValues(): readonly Float32Array[];
   /** The model file of the same parameters. */
   model(): Uint8Array;
   /** Scores of the model that model() returns. */
@@ -101,6 +110,7 @@ export function createTraining(at: TrainingSetup): Training {
   const taken = at.checkpoint === undefined ? null : decodeCheckpoint(plan, spec, at.checkpoint);
   let state = taken?.state ?? freshState(setting);
   writeState(executor, plan, taken?.current ?? withoutMemory(plan, state.values));
+  const readAfterEpoch = createValuesReader(executor, plan);
   const finalValues = (): readonly Float32Array[] =>
     (state.stopReason === 'completed' || state.stopReason === 'earlyStopped' ? state.best : null) ??
     state.values;
@@ -129,13 +139,14 @@ export function createTraining(at: TrainingSetup): Training {
         return null;
       }
       const { metrics } = outcome;
-      state = stateAfter(setting, state, readValues(executor, plan), metrics);
+      state = stateAfter(setting, state, readAfterEpoch(), metrics);
       const diverged = state.stopReason === 'diverged';
       if (diverged) writeState(executor, plan, withoutMemory(plan, state.values));
       return { epoch: state.epoch, metrics, diverged, steps: stepsPerEpoch };
     },
     checkpoint: () => encodeCheckpoint(plan, spec, state, readState(executor, plan)),
     parameterBytes: () => concatenated(finalValues()),
+    parameterValues: finalValues,
     model: () => {
       const { preprocessing } = data;
       return encodeModel({ spec, preprocessing, parameters: plan.parameters, values: finalValues() });

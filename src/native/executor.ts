@@ -101,7 +101,7 @@ export function createExecutor(
       if (gaveUp !== 0) throw new Error('threads did not meet: the executor was given up');
       return floats.slice(first, end);
     },
-    read: (id) => readBuffer(plan, bufferOf(id), floats),
+    read: (id, into) => readBuffer(plan, bufferOf(id), floats, into),
     write: (id, values) => writeBuffer(plan, bufferOf(id), floats, values),
     dispose() {
       if (disposed) return;

@@ -26,9 +26,14 @@ function eachRun(plan: Plan, b: BufferInfo, visit: (at: number, from: number, co
 const VIEWED_MIN = 64;
 
 /** `arena` starts where the plan's offsets count from. */
-export function readBuffer(plan: Plan, b: BufferInfo, arena: Float32Array): Float32Array {
+export function readBuffer(
+  plan: Plan,
+  b: BufferInfo,
+  arena: Float32Array,
+  into?: Float32Array,
+): Float32Array {
   const { rows, columns } = logicalShape(plan, b);
-  const out = new Float32Array(rows * columns);
+  const out = into?.length === rows * columns ? into : new Float32Array(rows * columns);
   eachRun(plan, b, (at, from, count) => {
     if (count >= VIEWED_MIN) out.set(arena.subarray(at, at + count), from);
     else for (let i = 0; i < count; i++) out[from + i] = arena[at + i] ?? 0;

@@ -77,7 +77,12 @@ export const createInterpreter: CreateExecutor = (plan, data, stepsMax) => {
       }
       return result;
     },
-    read: (id) => matrix(id).values.slice(),
+    read(id, into) {
+      const { values } = matrix(id);
+      if (into?.length !== values.length) return values.slice();
+      into.set(values);
+      return into;
+    },
     write(id, values) {
       const to = matrix(id).values;
       if (values.length !== to.length)

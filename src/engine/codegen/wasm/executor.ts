@@ -104,7 +104,7 @@ export function createWasmIn(
       }
       return floats.slice(first, end);
     },
-    read: (id) => readBuffer(plan, bufferOf(id), arena),
+    read: (id, into) => readBuffer(plan, bufferOf(id), arena, into),
     write: (id, values) => writeBuffer(plan, bufferOf(id), arena, values),
     dispose() {
       if (disposed) return;
