@@ -1,5 +1,6 @@
 // What the end of a training in its thread means for the run.
 import type { SqlDatabase } from '../src/db/sql.ts';
+import { failpoint } from '../src/failpoints.ts';
 import { type Hold, releaseRun, surrenderRun } from '../src/runs/lease-store.ts';
 import { finishRun, type Outcome } from '../src/runs/progress-store.ts';
 import type { RunFailure } from '../src/runs/status.ts';
@@ -34,12 +35,10 @@ export async function settle(at: Settlement, end: End): Promise<boolean> {
         progress.addCheckpoint(end.checkpoint);
       }
       await progress.flush();
-      return persist('release', () => releaseRun(db, hold), at);
+      return release(at);
     case 'stuck':
       await progress.flush();
-      return end.asked
-        ? persist('release', () => releaseRun(db, hold), at)
-        : persist('surrender', () => surrenderRun(db, hold), at);
+      return end.asked ? release(at) : persist('surrender', () => surrenderRun(db, hold), at);
     case 'died':
       log.error({ err: end.error, code: end.code }, 'the training thread died');
       if (end.code !== 'ERR_WORKER_OUT_OF_MEMORY') {
@@ -75,11 +74,20 @@ export async function settle(at: Settlement, end: End): Promise<boolean> {
   }
 }
 
+async function release(at: Settlement): Promise<boolean> {
+  failpoint('release.before');
+  const waits = await persist('release', () => releaseRun(at.db, at.hold), at);
+  failpoint('release.after');
+  return waits;
+}
+
 /** Ends the run, in one transaction with what of its epochs is not stored yet. */
 async function finish({ db, hold, progress, log, signal }: Settlement, outcome: Outcome): Promise<void> {
   const last = await progress.take();
   if (last !== null) {
+    failpoint('end.before');
     await persist('end', () => finishRun(db, hold, outcome, last), { log, signal });
+    failpoint('end.committed');
   }
 }
 

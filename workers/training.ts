@@ -11,6 +11,7 @@ import {
   type TrainingSetup,
   UntrainableError,
 } from '../src/engine/train.ts';
+import { failpoint } from '../src/failpoints.ts';
 import { executorsOf } from './engine-backend.ts';
 import { createEpochGroups, type EpochGroup, type EpochGroups } from './epoch-groups.ts';
 import { collectGarbage } from './garbage.ts';
@@ -76,7 +77,10 @@ function trainOn(
   try {
     post({ type: 'prepared', epoch: training.epoch });
     const groups = createEpochGroups(
-      (group) => post({ type: 'epochs', ...group }, buffersOf(group)),
+      (group) => {
+        post({ type: 'epochs', ...group }, buffersOf(group));
+        if (group.checkpoint !== null) failpoint('checkpoint.sent');
+      },
       () => performance.now(),
     );
     const ended = runEpochs(training, shared, crew, groups);
@@ -135,6 +139,7 @@ function runEpochs(training: Training, shared: Int32Array, crew: TrainingCrew, g
   };
   const onSteps = (steps: number) => {
     Atomics.add(shared, control.steps, steps);
+    failpoint('thread.step');
   };
   let checkpointAt = performance.now();
   let checkpointCostMs = 0;
@@ -213,6 +218,7 @@ function waitForRoom(
 
 function checkpointOf(training: Training) {
   const bytes = owned(training.checkpoint());
+  failpoint('checkpoint.encoded');
   return { epoch: training.epoch, sha256: sha256(bytes), bytes };
 }
 
