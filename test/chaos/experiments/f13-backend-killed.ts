@@ -1,0 +1,68 @@
+// F13: SIGKILL to the one Postgres backend that is inside an epoch's transaction; the gate of the audit holds it there.
+import { seedOf } from '../batches.ts';
+import type { Experiment } from '../experiment.ts';
+import { until } from '../until.ts';
+import type { World } from '../world.ts';
+
+const waitMsMax = 60_000;
+
+export const backendKilled: Experiment = {
+  id: 'F13',
+  title: 'the Postgres backend inside an epoch’s transaction is killed',
+  queues: ['redis', 'postgres'],
+  repetitions: { quick: 3, full: 50 },
+  boundSeconds: 10,
+  alone: true,
+  run: async ({ world, repetitions, say }) => {
+    await world.startApi();
+    const worker = await world.startWorker({ env: { WORKER_SLOTS: '1' } });
+    for (let repetition = 0; repetition < repetitions; repetition++) {
+      const [held] = await world.heldBy(worker);
+      const runId = held ?? (await world.client.submit('steady', seedOf(repetition)));
+      await killInside(world);
+      await until(world.postgres.accepts, 'Postgres to accept connections again', waitMsMax);
+      world.disturbed(await world.heldBy(worker));
+      await expectAllOrNothing(world, runId);
+      await world.query('UPDATE chaos.gate SET closed = false');
+      say(`${repetition + 1} of ${repetitions}`);
+    }
+    if (!worker.isAlive()) world.violation(`the worker ended: ${worker.output().slice(-300)}`);
+  },
+};
+
+/** Whoever waits at the gate has stored an epoch and has not committed it. */
+async function killInside(world: World): Promise<void> {
+  await world.withClient(async (client) => {
+    await client.query('SELECT pg_advisory_lock(0)');
+    await client.query('UPDATE chaos.gate SET closed = true');
+    const waiting = async () => {
+      const { rows } = await client.query<{ pid: number }>(
+        `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = 0 AND objid = 0 AND NOT granted
+           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+      );
+      return rows[0]?.pid;
+    };
+    process.kill(await until(waiting, 'an epoch’s transaction at the gate', waitMsMax), 'SIGKILL');
+    await until(
+      () =>
+        client.query('SELECT 1').then(
+          () => false,
+          () => true,
+        ),
+      'Postgres to restart',
+      waitMsMax,
+    );
+  });
+}
+
+async function expectAllOrNothing({ query, violation }: World, runId: string): Promise<void> {
+  const [run] = await query<{ epoch: number; rows: number; events: number }>(
+    `SELECT epoch, (SELECT count(*)::int FROM "Epoch" WHERE "runId" = id) AS rows,
+       (SELECT count(*)::int FROM "RunEvent" WHERE "runId" = id AND type = 'epoch') AS events
+     FROM "Run" WHERE id = $1`,
+    [runId],
+  );
+  if (run === undefined || run.rows !== run.epoch || run.events !== run.epoch) {
+    violation(`run ${runId} was stored in part: ${JSON.stringify(run)}`);
+  }
+}
