@@ -20,10 +20,10 @@ export const reconcilerFrozen: Experiment = {
     await world.startApi();
     for (let repetition = 0; repetition < repetitions; repetition++) {
       const victim = await world.startWorker({ env: { WORKER_SLOTS: '1' } });
-      const runId = await world.client.submit('steady', seedOf(repetition));
-      await world.reachesEpoch(runId, 1);
       const frozen = world.launchWorker({ env: { FAILPOINTS: 'reconcile.locked=stop' } });
       await until(() => isStopped(frozen), 'a worker to freeze while it reconciles', waitMsMax);
+      const runId = await world.client.submit('steady', seedOf(repetition));
+      await world.reachesEpoch(runId, 1);
       const held = await world.heldBy(victim);
       await victim.kill();
       world.disturbed(held);

@@ -21,6 +21,7 @@ import { diskFull } from './f18-disk-full.ts';
 import { checkpointDamaged } from './f20-checkpoint-damaged.ts';
 import { clockWrong } from './f22-clock-wrong.ts';
 import { cancelRaces } from './f24-cancel-races.ts';
+import { rollingDeploy } from './f25-rolling-deploy.ts';
 import { reconcilerFrozen } from './f26-reconciler-frozen.ts';
 
 export const experiments: readonly Experiment[] = [
@@ -45,6 +46,7 @@ export const experiments: readonly Experiment[] = [
   checkpointDamaged,
   clockWrong,
   cancelRaces,
+  rollingDeploy,
   reconcilerFrozen,
 ];
 

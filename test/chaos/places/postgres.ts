@@ -23,7 +23,7 @@ export interface PostgresPlace {
   stop(how: 'immediate' | 'fast'): Promise<void>;
   /** Accepts connections now. */
   accepts(): Promise<boolean>;
-  /** Stops it and leaves nothing on the disk. */
+  /** Stops it and leaves nothing on the disk. Once is enough. */
   remove(): Promise<void>;
 }
 
@@ -65,6 +65,12 @@ export async function openPostgres(megabytes?: number): Promise<PostgresPlace> {
     process.kill(server.pid, how === 'immediate' ? 'SIGQUIT' : 'SIGINT');
     while (isPidAlive(server.pid)) await wait(20);
   };
+  const remove = async () => {
+    await stop('immediate');
+    unmount();
+    rmSync(folder, { recursive: true, force: true, maxRetries: 20 });
+  };
+  let removed: Promise<void> | null = null;
   return {
     folder,
     urlOf,
@@ -74,10 +80,9 @@ export async function openPostgres(megabytes?: number): Promise<PostgresPlace> {
       await until(accepts, 'Postgres to accept connections', readyMsMax);
     },
     stop,
-    remove: async () => {
-      await stop('immediate');
-      unmount();
-      rmSync(folder, { recursive: true, force: true, maxRetries: 20 });
+    remove: () => {
+      removed ??= remove();
+      return removed;
     },
   };
 }

@@ -14,8 +14,8 @@ export interface Proxy {
   close(): Promise<void>;
 }
 
-/** `targets` are tried in turn for every connection: the first that takes it serves it. */
-export function openProxy(targets: () => readonly number[]): Promise<Proxy> {
+/** `targets` are tried in turn for every connection: the first that takes it serves it. Any free port unless told. */
+export function openProxy(targets: () => readonly number[], wantedPort = 0): Promise<Proxy> {
   const pairs = new Set<readonly [Socket, Socket]>();
   const waiting = new Set<Socket>();
   let silent = false;
@@ -31,7 +31,10 @@ export function openProxy(targets: () => readonly number[]): Promise<Proxy> {
       pairs.delete(pair);
     };
     pairs.add(pair);
-    for (const socket of pair) socket.on('close', end).on('error', end).setNoDelay(true);
+    for (const socket of pair) socket.on('error', end).setNoDelay(true);
+    // What was written is delivered before the end is.
+    client.on('end', () => server.end()).on('close', () => pairs.delete(pair));
+    server.on('end', () => client.end());
     client.on('data', (chunk) => {
       if (marker !== null && chunk.includes(marker)) {
         marker = null;
@@ -66,7 +69,7 @@ export function openProxy(targets: () => readonly number[]): Promise<Proxy> {
 
   return new Promise((resolve, reject) => {
     listener.once('error', reject);
-    listener.listen(0, '127.0.0.1', () => {
+    listener.listen(wantedPort, '127.0.0.1', () => {
       const address = listener.address();
       if (address === null || typeof address !== 'object') return reject(new Error('the proxy has no port'));
       resolve({
