@@ -1,8 +1,8 @@
 // The runs that are disturbed: small nets that read digits, long enough to be interrupted or over in a moment.
 
 const shapes = {
-  /** Some 120 ms an epoch on one core. */
-  steady: { units: 1024, epochs: 30 },
+  /** Some 100 ms an epoch on one core; checkpoints come every 2 s. */
+  steady: { units: 1024, epochs: 40 },
   brief: { units: 32, epochs: 3 },
 } as const;
 export type Shape = keyof typeof shapes;

@@ -21,7 +21,7 @@ const passes = 60;
 export const threadDies: Experiment = {
   id: 'F3',
   title: 'a training thread dies by a trap, a loop, or for want of memory',
-  queues: ['redis', 'postgres'],
+  queues: ['postgres'],
   repetitions: { quick: endings.length, full: endings.length * 5 },
   boundSeconds: null,
   run: async ({ world, repetitions, say }) => {

@@ -7,7 +7,7 @@ export const apiKilledAfterCommit: Experiment = {
   id: 'F14',
   title: 'the API is killed between COMMIT and ticket',
   queues: ['redis', 'postgres'],
-  repetitions: { quick: 3, full: 100 },
+  repetitions: { quick: 2, full: 100 },
   boundSeconds: 25,
   run: async ({ world, repetitions, say }) => {
     const { client } = world;

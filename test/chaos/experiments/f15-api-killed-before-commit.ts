@@ -7,7 +7,7 @@ export const apiKilledBeforeCommit: Experiment = {
   id: 'F15',
   title: 'the API is killed before COMMIT',
   queues: ['redis', 'postgres'],
-  repetitions: { quick: 3, full: 100 },
+  repetitions: { quick: 2, full: 100 },
   boundSeconds: null,
   run: async ({ world, repetitions, say }) => {
     const { client, query } = world;

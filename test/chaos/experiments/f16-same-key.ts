@@ -8,7 +8,7 @@ const atOnce = 100;
 export const sameKey: Experiment = {
   id: 'F16',
   title: 'a hundred submits share a key',
-  queues: ['redis', 'postgres'],
+  queues: ['postgres'],
   repetitions: { quick: 2, full: 20 },
   boundSeconds: null,
   run: async ({ world, repetitions, say }) => {

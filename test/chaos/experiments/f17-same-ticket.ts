@@ -5,7 +5,7 @@ import { seedOf } from '../batches.ts';
 import type { Experiment } from '../experiment.ts';
 import { until } from '../until.ts';
 
-const workerCount = { quick: 5, full: 10 };
+const workerCount = { quick: 4, full: 10 };
 
 export const sameTicket: Experiment = {
   id: 'F17',

@@ -8,7 +8,7 @@ const waitMsMax = 120_000;
 export const checkpointDamaged: Experiment = {
   id: 'F20',
   title: 'one bit of the newest checkpoint is flipped',
-  queues: ['redis', 'postgres'],
+  queues: ['postgres'],
   repetitions: { quick: 3, full: 50 },
   boundSeconds: null,
   run: async (at) => {
