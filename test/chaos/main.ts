@@ -37,7 +37,8 @@ async function chaos(options: Options): Promise<boolean> {
   try {
     const rows = await runJobs(await opened.ground, jobsOf(options), { mode: options.mode, say });
     for (const line of tableOf(rows)) print(line);
-    if (options.out !== null) writeFileSync(options.out, `${JSON.stringify(rows, null, 2)}\n`);
+    const judged = rows.map((row) => ({ ...row, passed: rowPasses(row) }));
+    if (options.out !== null) writeFileSync(options.out, `${JSON.stringify(judged, null, 2)}\n`);
     return rows.every(rowPasses);
   } finally {
     if (!interrupted) await opened.close();

@@ -13,8 +13,10 @@ export interface ReportRow {
   readonly impossible?: string;
 }
 
-export function rowPasses({ violations, recoverySecondsMax, boundSeconds }: ReportRow): boolean {
-  return violations === 0 && (boundSeconds === null || (recoverySecondsMax ?? 0) <= boundSeconds);
+/** Where a recovery is bounded, one has to have been seen. */
+export function rowPasses({ violations, recoverySecondsMax, boundSeconds, impossible }: ReportRow): boolean {
+  if (impossible !== undefined) return true;
+  return violations === 0 && (boundSeconds === null || (recoverySecondsMax ?? Infinity) <= boundSeconds);
 }
 
 /** Lines of Markdown. */
