@@ -42,7 +42,9 @@ const template = 'prepared';
 export function openGround(say: (line: string) => void): OpenedGround {
   const site = { processes: createProcesses(), folder: mkdtempSync(join(tmpdir(), 'trainyard-chaos-')) };
   const opening = new Set<Promise<PostgresPlace>>();
+  let closed = false;
   const open = async (megabytes?: number): Promise<PostgresPlace> => {
+    if (closed) throw new Error('the experiments are over');
     const place = openPostgres(megabytes);
     opening.add(place);
     const postgres = await place;
@@ -62,6 +64,7 @@ export function openGround(say: (line: string) => void): OpenedGround {
   return {
     ground: open().then((postgres) => prepare({ ...site, postgres }, say, null, onSmallDisk)),
     close: async () => {
+      closed = true;
       await site.processes.closeAll();
       await Promise.allSettled([...opening].map(async (place) => (await place).remove()));
       rmSync(site.folder, { recursive: true, force: true, maxRetries: 20 });

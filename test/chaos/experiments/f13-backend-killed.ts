@@ -11,18 +11,21 @@ export const backendKilled: Experiment = {
   title: 'the Postgres backend inside an epoch’s transaction is killed',
   queues: ['redis', 'postgres'],
   repetitions: { quick: 3, full: 50 },
-  boundSeconds: 10,
+  boundSeconds: null,
   alone: true,
   run: async ({ world, repetitions, say }) => {
     await world.startApi();
     const worker = await world.startWorker({ env: { WORKER_SLOTS: '1' } });
     for (let repetition = 0; repetition < repetitions; repetition++) {
-      const [held] = await world.heldBy(worker);
-      const runId = held ?? (await world.client.submit('steady', seedOf(repetition)));
+      // One that is about to end does not come to the gate any more: another waits behind it.
+      const open = await world.query(`SELECT 1 FROM "Run" WHERE status IN ('queued', 'running')`);
+      for (let missing = 2 - open.length; missing > 0; missing--) {
+        await world.client.submit('steady', seedOf(repetition + missing));
+      }
       await killInside(world);
       await until(world.postgres.accepts, 'Postgres to accept connections again', waitMsMax);
       world.disturbed(await world.heldBy(worker));
-      await expectAllOrNothing(world, runId);
+      await expectAllOrNothing(world);
       await world.query('UPDATE chaos.gate SET closed = false');
       say(`${repetition + 1} of ${repetitions}`);
     }
@@ -55,14 +58,13 @@ async function killInside(world: World): Promise<void> {
   });
 }
 
-async function expectAllOrNothing({ query, violation }: World, runId: string): Promise<void> {
-  const [run] = await query<{ epoch: number; rows: number; events: number }>(
-    `SELECT epoch, (SELECT count(*)::int FROM "Epoch" WHERE "runId" = id) AS rows,
-       (SELECT count(*)::int FROM "RunEvent" WHERE "runId" = id AND type = 'epoch') AS events
-     FROM "Run" WHERE id = $1`,
-    [runId],
+async function expectAllOrNothing({ query, violation }: World): Promise<void> {
+  const torn = await query<{ id: string; epoch: number; rows: number; events: number }>(
+    `SELECT * FROM (
+       SELECT id, epoch, (SELECT count(*)::int FROM "Epoch" WHERE "runId" = id) AS rows,
+         (SELECT count(*)::int FROM "RunEvent" WHERE "runId" = id AND type = 'epoch') AS events
+       FROM "Run"
+     ) AS run WHERE rows <> epoch OR events <> epoch`,
   );
-  if (run === undefined || run.rows !== run.epoch || run.events !== run.epoch) {
-    violation(`run ${runId} was stored in part: ${JSON.stringify(run)}`);
-  }
+  for (const run of torn) violation(`run ${run.id} was stored in part: ${JSON.stringify(run)}`);
 }

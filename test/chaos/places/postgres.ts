@@ -76,6 +76,7 @@ export async function openPostgres(megabytes?: number): Promise<PostgresPlace> {
     urlOf,
     accepts,
     start: async () => {
+      if (removed !== null) throw new Error('this Postgres is removed');
       await startServer(cluster, port);
       await until(accepts, 'Postgres to accept connections', readyMsMax);
     },

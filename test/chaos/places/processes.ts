@@ -21,6 +21,7 @@ export interface Started {
 
 export interface Processes {
   start(name: string, command: string, args: readonly string[], env: NodeJS.ProcessEnv): Started;
+  /** From here on nothing can be started. */
   closeAll(): Promise<void>;
 }
 
@@ -29,8 +30,10 @@ const stopMsMax = 30_000;
 
 export function createProcesses(): Processes {
   const all = new Set<Started>();
+  let closed = false;
   return {
     start: (name, command, args, env) => {
+      if (closed) throw new Error(`${name} is not started any more`);
       const started = startOne(
         name,
         spawn(command, args, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] }),
@@ -40,6 +43,7 @@ export function createProcesses(): Processes {
       return started;
     },
     closeAll: async () => {
+      closed = true;
       await Promise.all([...all].map((started) => started.kill()));
     },
   };
