@@ -16,7 +16,10 @@ export interface ReportRow {
 /** Where a recovery is bounded, one has to have been seen. */
 export function rowPasses({ violations, recoverySecondsMax, boundSeconds, impossible }: ReportRow): boolean {
   if (impossible !== undefined) return true;
-  return violations === 0 && (boundSeconds === null || (recoverySecondsMax ?? Infinity) <= boundSeconds);
+  return (
+    violations === 0 &&
+    (boundSeconds === null || (recoverySecondsMax ?? Number.POSITIVE_INFINITY) <= boundSeconds)
+  );
 }
 
 /** Lines of Markdown. */

@@ -2,6 +2,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { seedOf, sideBySide } from '../batches.ts';
 import type { Experiment } from '../experiment.ts';
+import type { Started } from '../places/processes.ts';
 import { until } from '../until.ts';
 
 const frozenMs = 90_000;
@@ -18,7 +19,7 @@ export const workerFrozen: Experiment = {
     const { world, mode } = at;
     await world.startApi();
     await sideBySide(at, 10, async (repetition) => {
-      const zombie = await world.startWorker({ env: { WORKER_SLOTS: '1' } });
+      const zombie = await world.startWorker({ env: { WORKER_SLOTS: '1', LOG_LEVEL: 'info' } });
       await world.client.submit('steady', seedOf(repetition));
       const holding = async () => (await world.heldBy(zombie))[0];
       const runId = await until(holding, 'a worker to take a run', takeoverMsMax);
@@ -31,7 +32,7 @@ export const workerFrozen: Experiment = {
       if (mode === 'full') await wait(Math.max(0, frozenMs - (performance.now() - frozenAt)));
       zombie.signal('SIGCONT');
       const wokenAt = performance.now();
-      const dropped = () => zombie.output().includes('dropped it');
+      const dropped = () => endings(zombie).some((line) => line.includes(runId));
       await until(dropped, `the zombie to drop run ${runId}`, dropMsMax);
       world.recovered((performance.now() - wokenAt) / 1_000);
       if (!zombie.isAlive()) world.violation('the zombie ended');
@@ -40,3 +41,11 @@ export const workerFrozen: Experiment = {
     await world.startWorker();
   },
 };
+
+/** What the worker logged when it was done with a run, for whatever reason. */
+function endings(worker: Started): string[] {
+  return worker
+    .output()
+    .split('\n')
+    .filter((line) => line.includes('"training ended"'));
+}
