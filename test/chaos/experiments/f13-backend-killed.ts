@@ -24,14 +24,23 @@ export const backendKilled: Experiment = {
       }
       await killInside(world);
       await until(world.postgres.accepts, 'Postgres to accept connections again', waitMsMax);
-      world.disturbed(await world.heldBy(worker));
       await expectAllOrNothing(world);
       await world.query('UPDATE chaos.gate SET closed = false');
+      world.disturbed(await world.heldBy(worker));
+      await storesAgain(world);
       say(`${repetition + 1} of ${repetitions}`);
     }
     if (!worker.isAlive()) world.violation(`the worker ended: ${worker.output().slice(-300)}`);
   },
 };
+
+/** Killed again before that, a run would come no further. */
+async function storesAgain({ query }: World): Promise<void> {
+  const stored = async () =>
+    (await query<{ last: number }>('SELECT max(id)::int AS last FROM chaos.write'))[0]?.last;
+  const before = (await stored()) ?? 0;
+  await until(async () => ((await stored()) ?? 0) > before, 'the next epoch to be stored', waitMsMax);
+}
 
 /** Whoever waits at the gate has stored an epoch and has not committed it. */
 async function killInside(world: World): Promise<void> {
