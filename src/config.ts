@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { type Failpoint, parseFailpoints, printFailpoints } from './failpoints.ts';
 import { isKey } from './keys/key.ts';
 
 export interface Config {
@@ -26,6 +27,8 @@ export interface Config {
   readonly leaseSeconds: number;
   readonly reconcileSeconds: number;
   readonly queuePrefix: string;
+  /** For tests: where to come to grief. */
+  readonly failpoints: readonly Failpoint[];
 }
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -76,7 +79,17 @@ const environment = z.object({
     .string()
     .regex(/^[a-z][a-z0-9_]{0,39}$/, 'up to 40 lower-case letters, digits and underscores, a letter first')
     .default('trainyard'),
+  FAILPOINTS: z.string().default('').transform(failpoints),
 });
+
+function failpoints(text: string, context: z.RefinementCtx): Failpoint[] {
+  try {
+    return parseFailpoints(text);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) });
+    return z.NEVER;
+  }
+}
 
 /** Thrown by `loadConfig`: `message` has one line for each bad value. */
 export class ConfigError extends Error {
@@ -107,6 +120,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     leaseSeconds: values.LEASE_SECONDS,
     reconcileSeconds: values.RECONCILE_SECONDS,
     queuePrefix: values.QUEUE_PREFIX,
+    failpoints: values.FAILPOINTS,
   });
 }
 
@@ -126,6 +140,7 @@ export function childEnvironment(config: Config): NodeJS.ProcessEnv {
     LEASE_SECONDS: String(config.leaseSeconds),
     RECONCILE_SECONDS: String(config.reconcileSeconds),
     QUEUE_PREFIX: config.queuePrefix,
+    FAILPOINTS: printFailpoints(config.failpoints),
   };
   return { ...process.env, ...settings };
 }

@@ -2,6 +2,7 @@
 // fails, an end within 30 s on a signal, on an error nobody caught, or when the supervisor is gone.
 import closeWithGrace from 'close-with-grace';
 import { type Config, ConfigError, loadConfig } from './config.ts';
+import { armFailpoints } from './failpoints.ts';
 import { createLog, type Log } from './log.ts';
 
 export interface Service {
@@ -25,6 +26,7 @@ export async function runService(
   start: (config: Config, log: Log) => Promise<Service>,
 ): Promise<void> {
   const config = readConfig(name);
+  armFailpoints(config.failpoints);
   const log = createLog(config.logLevel, name);
   const starting = start(config, log);
   let closing: Promise<void> | null = null;

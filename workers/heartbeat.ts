@@ -22,8 +22,11 @@ export interface Heartbeat {
 }
 
 export function startHeartbeat(deps: HeartbeatDeps): Heartbeat {
+  const intervalMs = (deps.leaseSeconds * 1_000) / 3;
   let lastProgress: number | null = null;
-  let movedAt = performance.now();
+  let beatAt = performance.now();
+  /** For so long no progress was seen. */
+  let stillMs = 0;
   let stopped = false;
   let renewing = false;
   let again = false;
@@ -34,10 +37,14 @@ export function startHeartbeat(deps: HeartbeatDeps): Heartbeat {
       return;
     }
     const progress = deps.progress();
+    const now = performance.now();
+    // A beat that is late by far was not waited for: the whole process was stopped, the training with it.
+    stillMs += Math.min(now - beatAt, 2 * intervalMs);
+    beatAt = now;
     if (progress === null || progress !== lastProgress) {
       lastProgress = progress;
-      movedAt = performance.now();
-    } else if (performance.now() - movedAt > deps.stallSeconds * 1_000) {
+      stillMs = 0;
+    } else if (stillMs > deps.stallSeconds * 1_000) {
       deps.onStalled();
       return;
     }
@@ -58,7 +65,7 @@ export function startHeartbeat(deps: HeartbeatDeps): Heartbeat {
     }
   };
 
-  const timer = setInterval(() => void beat(), (deps.leaseSeconds * 1_000) / 3);
+  const timer = setInterval(() => void beat(), intervalMs);
   return {
     check: () => void beat(),
     stop: () => {

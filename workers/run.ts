@@ -1,6 +1,7 @@
 // One claimed run: hands the data to a thread, brings its epochs to the database, keeps the lease, obeys what is
 // wanted, and sees it to an end. Whatever the thread does, this run alone bears it.
 import type { SqlDatabase } from '../src/db/sql.ts';
+import { failpoint } from '../src/failpoints.ts';
 import type { Log } from '../src/log.ts';
 import { type ClaimedRun, type Hold, renewLease } from '../src/runs/lease-store.ts';
 import { appendLog, commitEpochs } from '../src/runs/progress-store.ts';
@@ -89,7 +90,12 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
   const progress = createProgress({
     epochsPlanned: claimed.epochsPlanned,
     stored: claimed,
-    commit: (group) => persist('epochs', () => commitEpochs(db, hold, group), patience),
+    commit: async (group) => {
+      failpoint(group.checkpoint === null ? 'epochs.before' : 'checkpoint.before');
+      const next = await persist('epochs', () => commitEpochs(db, hold, group), patience);
+      failpoint(group.checkpoint === null ? 'epochs.committed' : 'checkpoint.committed');
+      return next;
+    },
     onWanted,
     onCommitted: ({ epoch, checkpointCostMs }) => {
       storedEpoch = Math.max(storedEpoch, epoch ?? 0);

@@ -1,5 +1,6 @@
 // What the end of a training in its thread means for the run.
 import type { SqlDatabase } from '../src/db/sql.ts';
+import { failpoint } from '../src/failpoints.ts';
 import { type Hold, releaseRun, surrenderRun } from '../src/runs/lease-store.ts';
 import { finishRun, type Outcome } from '../src/runs/progress-store.ts';
 import type { RunFailure, RunStatus } from '../src/runs/status.ts';
@@ -34,14 +35,10 @@ export async function settle(at: Settlement, end: End): Promise<boolean> {
         progress.addCheckpoint(end.checkpoint);
       }
       await progress.flush();
-      return waits(persist('release', () => releaseRun(db, hold), at));
+      return waits(release(at));
     case 'stuck':
       await progress.flush();
-      return waits(
-        end.asked
-          ? persist('release', () => releaseRun(db, hold), at)
-          : persist('surrender', () => surrenderRun(db, hold), at),
-      );
+      return waits(end.asked ? release(at) : persist('surrender', () => surrenderRun(db, hold), at));
     case 'died':
       log.error({ err: end.error, code: end.code }, 'the training thread died');
       if (end.code !== 'ERR_WORKER_OUT_OF_MEMORY') {
@@ -82,11 +79,20 @@ async function waits(released: Promise<RunStatus | null>): Promise<boolean> {
   return (await released) === 'queued';
 }
 
+async function release(at: Settlement): Promise<RunStatus | null> {
+  failpoint('release.before');
+  const status = await persist('release', () => releaseRun(at.db, at.hold), at);
+  failpoint('release.after');
+  return status;
+}
+
 /** Ends the run, in one transaction with what of its epochs is not stored yet. */
 async function finish({ db, hold, progress, log, signal }: Settlement, outcome: Outcome): Promise<void> {
   const last = await progress.take();
   if (last !== null) {
+    failpoint('end.before');
     await persist('end', () => finishRun(db, hold, outcome, last), { log, signal });
+    failpoint('end.committed');
   }
 }
 

@@ -1,6 +1,7 @@
 // The training threads of this process. A thread trains one run at a time and is used again; one is kept started
 // and idle while there is a slot for it, so that a run never waits for modules to load.
 import { Worker } from 'node:worker_threads';
+import { armedFailpoints } from '../src/failpoints.ts';
 import type { Log } from '../src/log.ts';
 import {
   type ChunkMessage,
@@ -108,7 +109,7 @@ function startThread(log: Log, options: ThreadOptions, onGone: () => void): Thre
   const shared = new Int32Array(buffer);
   // Nothing of the process's surroundings is the engine's business.
   const worker = new Worker(entry, {
-    workerData: buffer,
+    workerData: { buffer, failpoints: armedFailpoints() },
     env: {},
     argv: [],
     execArgv: [],

@@ -1,6 +1,7 @@
 // The entry of a training thread: engine only. It has no database, no queue and no network; it is started ahead
 // of need, so that the engine's modules are loaded when a run arrives.
 import { parentPort, workerData } from 'node:worker_threads';
+import { joinFailpoints } from '../src/failpoints.ts';
 import { type ChunkMessage, type ThreadMessage, workerMessage } from './protocol.ts';
 import { train } from './training.ts';
 import { verify } from './verify.ts';
@@ -9,7 +10,8 @@ const port = parentPort;
 if (port === null) {
   throw new Error('thread.ts runs as a worker thread only');
 }
-const shared = new Int32Array(workerData);
+const shared = new Int32Array(workerData.buffer);
+joinFailpoints(workerData.failpoints);
 
 const post = (message: ThreadMessage, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer);
 

@@ -10,6 +10,7 @@ import { resolveTask } from '../src/engine/resolve.ts';
 import type { EngineSpec } from '../src/engine/spec.ts';
 import { type ColumnSummary, summarize } from '../src/engine/table.ts';
 import { type PreparedTable, UntrainableError } from '../src/engine/train.ts';
+import { failpoint } from '../src/failpoints.ts';
 import type { WorkerBackend } from './engine-backend.ts';
 import type { ChunkMessage, StartData, ThreadMessage } from './protocol.ts';
 import type { EncodedData, ParsedData } from './shared-data.ts';
@@ -73,6 +74,7 @@ function encode(
   backend: WorkerBackend,
   { post }: DataAccess,
 ): PreparedTable {
+  failpoint('data.encoding');
   const { rowCount } = table;
   checkFits(spec, rowCount, columns);
   const resolved = resolveTask(spec, columns);

@@ -10,6 +10,7 @@ import {
   type Training,
   UntrainableError,
 } from '../src/engine/train.ts';
+import { failpoint } from '../src/failpoints.ts';
 import { createCheckpointClock } from './checkpoint-clock.ts';
 import { executorsOf } from './engine-backend.ts';
 import { createEpochGroups, type EpochGroup, type EpochGroups } from './epoch-groups.ts';
@@ -75,7 +76,10 @@ function trainOn(
   try {
     post({ type: 'prepared', epoch: training.epoch });
     const groups = createEpochGroups(
-      (group) => post({ type: 'epochs', ...group }, buffersOf(group)),
+      (group) => {
+        post({ type: 'epochs', ...group }, buffersOf(group));
+        if (group.checkpoint !== null) failpoint('checkpoint.sent');
+      },
       () => performance.now(),
     );
     const ended = runEpochs(training, spec, shared, crew, groups);
@@ -159,6 +163,7 @@ function runEpochs(
 
 const countSteps = (shared: Int32Array) => (steps: number) => {
   Atomics.add(shared, control.steps, steps);
+  failpoint('thread.step');
 };
 
 function finish(training: Training, groups: EpochGroups, post: Post): void {
@@ -212,6 +217,7 @@ function waitForRoom(
 
 function checkpointOf(training: Training) {
   const bytes = owned(training.checkpoint());
+  failpoint('checkpoint.encoded');
   const { epoch, stepsWithin } = training;
   return { epoch, stepsWithin, sha256: sha256(bytes), bytes };
 }

@@ -6,6 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Config } from '../src/config.ts';
 import { type Listener, listen } from '../src/db/listen.ts';
 import { createSqlPool } from '../src/db/sql.ts';
+import { failpoint } from '../src/failpoints.ts';
 import type { Log } from '../src/log.ts';
 import { createTicketQueue } from '../src/queue/queue.ts';
 import { runControlChannel } from '../src/runs/events-store.ts';
@@ -66,6 +67,7 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
       return false;
     }
     busy++;
+    failpoint('claim.before');
     const claimed = await claim().catch((error: unknown) => {
       log.warn({ err: error }, 'could not claim a run');
       return null;
@@ -74,6 +76,7 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
       freeSlot();
       return false;
     }
+    failpoint('claim.after');
     train(claimed);
     return true;
   };

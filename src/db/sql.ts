@@ -42,6 +42,8 @@ export function createSqlPool(url: string, { poolMax = 10 }: { poolMax?: number 
   });
   // An idle connection that breaks (a restarted database) is replaced; without a listener it would end the process.
   pool.on('error', () => undefined);
+  // So would one that breaks between two statements of a transaction; the next statement tells of it.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   const nameOf = createStatementNames();
   const run = (client: pg.Pool | pg.PoolClient, query: Query, values: readonly unknown[]) => {
     const { text, values: all } = toSql(query, values);

@@ -5,6 +5,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { RequestValidationError } from 'fastify-zod-openapi';
 import { z } from 'zod';
 import { catalogue, type ProblemCode, ProblemError, problem } from '../errors.ts';
+import { isDatabaseAway } from './database-away.ts';
 import { describeIssues, type Place } from './zod-issues.ts';
 
 export const problemMediaType = 'application/problem+json';
@@ -111,17 +112,6 @@ const fastifyCodes: Readonly<Record<string, [ProblemCode, string]>> = {
   FST_ERR_ROUTE_METHOD_NOT_SUPPORTED: ['method-not-allowed', 'The method is not known.'],
 };
 
-const databaseAway = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ETIMEDOUT',
-  'ENOTFOUND',
-  'P1001',
-  'P1002',
-  'P1017',
-  'P2024',
-]);
-
 /** The answer to whatever was thrown. */
 export function toProblem(error: FastifyError | ProblemError, request: FastifyRequest): ProblemError {
   if (error instanceof ProblemError) return error;
@@ -130,7 +120,7 @@ export function toProblem(error: FastifyError | ProblemError, request: FastifyRe
   if (mapped) return problem(...mapped);
   if (error.statusCode === 400) return problem('malformed-request', 'The request could not be read.');
   if (error.statusCode === 404) return problem('not-found', 'There is nothing at this address.');
-  if (databaseAway.has(error.code)) {
+  if (isDatabaseAway(error)) {
     return problem('unavailable', 'The database does not answer.', { headers: { 'retry-after': '5' } });
   }
   return problem('internal', 'Internal error.');

@@ -3,6 +3,7 @@
 
 import { tryAdvisoryLock } from '../db/advisory-lock.ts';
 import type { SqlDatabase } from '../db/sql.ts';
+import { failpoint } from '../failpoints.ts';
 import type { Log } from '../log.ts';
 import type { TicketQueue } from '../queue/queue.ts';
 import { requeueExpired } from './lease-store.ts';
@@ -24,6 +25,7 @@ const ticketsMax = 1_000;
 /** One pass. False: another process is at it. */
 export async function reconcile(deps: ReconcilerDeps): Promise<boolean> {
   return tryAdvisoryLock(deps.databaseUrl, 'reconcile', async () => {
+    failpoint('reconcile.locked');
     const requeued = await requeueExpired(deps.db);
     if (requeued.length > 0) {
       deps.log.warn({ runs: requeued }, 'took runs back from workers that are gone');

@@ -9,8 +9,15 @@ import { defaultLimits } from '../engine/limits.ts';
 import { resolveTask } from '../engine/resolve.ts';
 import type { EngineSpec } from '../engine/spec.ts';
 import { problem } from '../errors.ts';
+import { failpoint } from '../failpoints.ts';
 import { sha256Hex } from '../idempotency/sha256.ts';
-import { answerOnce, claimKey, type OnceAnswer, type StoredAnswer } from '../idempotency/store.ts';
+import {
+  answerOnce,
+  claimKey,
+  type KeyedRequest,
+  type OnceAnswer,
+  type StoredAnswer,
+} from '../idempotency/store.ts';
 import { recipeOf } from './chain.ts';
 import type { RunRequest } from './schema.ts';
 import { insertRun, unknownDataset } from './store.ts';
@@ -75,9 +82,15 @@ export async function createRun(
     response: await insertRun(tx, run),
     location: `/v1/runs/${id}`,
   });
-  const stored = keyed && (await db.$transaction((tx) => answerOnce(tx, keyed, () => insert(tx))));
+  const once = async (tx: DatabaseTransaction, request: KeyedRequest) => {
+    const answered = await answerOnce(tx, request, () => insert(tx));
+    failpoint('submit.inserted');
+    return answered;
+  };
+  const stored = keyed && (await db.$transaction((tx) => once(tx, keyed)));
   if (stored?.replayed) return stored;
   const answer = stored ?? { ...(await insert(db)), replayed: false };
+  failpoint('submit.committed');
   // The run is there; that its ticket may be late is nothing the client has to wait for.
   tickets.issue({ runId: id, fence: 0 });
   return answer;

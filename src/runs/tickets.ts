@@ -1,5 +1,6 @@
 // Rings the doorbell for runs that were just queued. It may fail: the reconciler rings again.
 import type { SqlDatabase } from '../db/sql.ts';
+import { failpoint } from '../failpoints.ts';
 import type { Log } from '../log.ts';
 import type { Ticket, TicketQueue } from '../queue/queue.ts';
 import { markTicketed } from './reconcile-store.ts';
@@ -47,6 +48,7 @@ export async function issueTickets(
   }
   try {
     await queue.sendAll(tickets);
+    failpoint('tickets.sent');
     await markTicketed(
       db,
       tickets.map(({ runId }) => runId),

@@ -3,7 +3,7 @@
 import part, { join } from 'sql-template-tag';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createSqlPool, type SqlPool } from '../../src/db/sql.ts';
-import { emptyDatabase } from './support/lifecycle.ts';
+import { emptyDatabase, until } from './support/lifecycle.ts';
 
 let database: Awaited<ReturnType<typeof emptyDatabase>>;
 let sql: SqlPool;
@@ -90,6 +90,33 @@ describe('a transaction', () => {
     });
     await expect(thrown).rejects.toThrow('changed its mind');
     expect(await ids()).toEqual([1]);
+  });
+
+  it('whose connection breaks between two statements is an error of its own alone', async () => {
+    const uncaught: unknown[] = [];
+    const note = (error: unknown) => uncaught.push(error);
+    const others = process.listeners('uncaughtException');
+    process.removeAllListeners('uncaughtException').on('uncaughtException', note);
+    try {
+      const work = sql.$transaction(async (tx) => {
+        await tx.$executeRaw`INSERT INTO thing (id) VALUES (1)`;
+        const [own] = await tx.$queryRaw<{ pid: number }[]>`SELECT pg_backend_pid() AS pid`;
+        await sql.$queryRaw`SELECT pg_terminate_backend(${own?.pid}::int)`;
+        const gone = async () => {
+          const [left] = await sql.$queryRaw<{ count: number }[]>`
+            SELECT count(*)::int FROM pg_stat_activity WHERE pid = ${own?.pid}::int`;
+          return left?.count === 0;
+        };
+        await until(gone, 'the connection to break');
+        await tx.$queryRaw`SELECT 1`;
+      });
+      await expect(work).rejects.toThrow();
+      expect(await ids()).toEqual([]);
+      expect(uncaught).toEqual([]);
+    } finally {
+      process.off('uncaughtException', note);
+      for (const other of others) process.on('uncaughtException', other);
+    }
   });
 
   it('that takes too long is cut off, and its connection with it', async () => {

@@ -25,6 +25,27 @@ describe('the service', () => {
     await own.stop();
   });
 
+  it.each([
+    ['has a full disk', `RAISE EXCEPTION 'no space left on device' USING ERRCODE = '53100'`],
+    ['has no connection left', `RAISE EXCEPTION 'too many clients' USING ERRCODE = '53300'`],
+    ['is starting', `RAISE EXCEPTION 'the database system is starting up' USING ERRCODE = '57P03'`],
+    ['cuts the connection', 'PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(1)'],
+  ])('is not to blame for a database that %s', async (_name, trouble) => {
+    const own = await startService();
+    await own.db.$executeRawUnsafe(
+      `CREATE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${trouble}; END $$`,
+    );
+    await own.db.$executeRaw`
+      CREATE TRIGGER trouble BEFORE INSERT ON "Dataset" FOR EACH ROW EXECUTE FUNCTION trouble()`;
+    const answer = await request(own.origin)
+      .post('/v1/datasets')
+      .set({ ...own.admin, 'content-type': 'text/csv' })
+      .send('x,y\n1,a\n2,b\n');
+    expect(answer.body).toMatchObject({ status: 503, code: 'unavailable' });
+    expect(answer.headers['retry-after']).toBe('5');
+    await own.stop();
+  });
+
   it('describes itself without a key, and shows the description under a CSP', async () => {
     const api = (await service.app.inject('/openapi.json')).json();
     expect(Object.keys(api.paths)).toContain('/v1/runs/{id}/events');

@@ -30,6 +30,7 @@ describe('loadConfig', () => {
       leaseSeconds: 15,
       reconcileSeconds: 5,
       queuePrefix: 'trainyard',
+      failpoints: [],
     };
     expect(loadConfig({})).toEqual(expected);
     expect(loadConfig({ PORT: '', DATABASE_URL: '', API_KEY: '', UNKNOWN: 'x' })).toEqual(expected);
@@ -72,6 +73,11 @@ describe('loadConfig', () => {
       'gpu',
       'ENGINE_BACKEND: "gpu" is not usable; it should be one of auto, native, wasm, interpreter.',
     ],
+    [
+      'FAILPOINTS',
+      'claim.after=loop',
+      'FAILPOINTS: "claim.after=loop" is not usable; it should be claim.after= with an action of kill, stop, throw.',
+    ],
   ])('refuses %s=%s in one line that says what would be right', (name, value, line) => {
     expect(messageFor({ [name]: value })).toBe(line);
   });
@@ -104,6 +110,7 @@ describe('childEnvironment', () => {
       LEASE_SECONDS: '7',
       RECONCILE_SECONDS: '9',
       QUEUE_PREFIX: 'other',
+      FAILPOINTS: 'claim.after=stop,thread.step=trap@3',
     };
     for (const env of [{}, given]) {
       const config = loadConfig(env);

@@ -1,0 +1,90 @@
+// Runs the experiments, each in a world of its own, checks the world afterwards, and counts.
+import { check, settle } from './checker.ts';
+import type { Experiment, Mode } from './experiment.ts';
+import type { Ground, SmallGround } from './ground.ts';
+import type { ReportRow } from './report.ts';
+import { openWorld, type QueueName, type World } from './world.ts';
+
+export interface Job {
+  readonly experiment: Experiment;
+  readonly queue: QueueName;
+}
+
+export interface DriverOptions {
+  readonly mode: Mode;
+  readonly say: (line: string) => void;
+}
+
+/** The quick ones wait less for a dead worker's lease, and so much runs side by side. */
+const modes = {
+  quick: { env: { LEASE_SECONDS: '6', RECONCILE_SECONDS: '2' }, side: 3 },
+  full: { env: {}, side: 1 },
+} as const;
+
+/** How long the last run of an experiment may take to end. */
+const settleMsMax = 300_000;
+const violationsShown = 12;
+
+export async function runJobs(
+  ground: Ground,
+  jobs: readonly Job[],
+  options: DriverOptions,
+): Promise<ReportRow[]> {
+  const rows = new Map<Job, ReportRow>();
+  const work = async (queue: Job[]): Promise<void> => {
+    for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
+      rows.set(job, await runJob(ground, job, options));
+    }
+  };
+  const together = jobs.filter(({ experiment }) => !experiment.alone);
+  await Promise.all(Array.from({ length: modes[options.mode].side }, () => work(together)));
+  await work(jobs.filter(({ experiment }) => experiment.alone));
+  return jobs.flatMap((job) => rows.get(job) ?? []);
+}
+
+async function runJob(
+  ground: Ground,
+  { experiment, queue }: Job,
+  { mode, say }: DriverOptions,
+): Promise<ReportRow> {
+  const { id, boundSeconds, diskMegabytes } = experiment;
+  const repetitions = experiment.repetitions[mode];
+  const tell = (line: string) => say(`${id} on ${queue}: ${line}`);
+  const startedAt = performance.now();
+  tell(`${experiment.title}, ${repetitions} times`);
+  let small: SmallGround | null = null;
+  try {
+    small = diskMegabytes === undefined ? null : await ground.onSmallDisk(diskMegabytes);
+  } catch (error) {
+    const impossible = `no disk of ${diskMegabytes} MB can be had: ${error instanceof Error ? error.message : error}`;
+    tell(impossible);
+    return { id, queue, repetitions: 0, violations: 0, recoverySecondsMax: null, boundSeconds, impossible };
+  }
+  const world = await openWorld(small?.ground ?? ground, {
+    queue,
+    env: { ...modes[mode].env, ...experiment.env },
+  });
+  try {
+    await experiment.run({ world, mode, repetitions, say: tell });
+    await checkWorld(world);
+  } catch (error) {
+    world.violation(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  } finally {
+    await world.close();
+    await small?.remove();
+  }
+  const { violations, recoveries } = world;
+  for (const violation of violations.slice(0, violationsShown)) tell(`VIOLATION: ${violation}`);
+  const longest = recoveries.length === 0 ? null : Math.round(Math.max(...recoveries) * 10) / 10;
+  const seconds = Math.round((performance.now() - startedAt) / 1_000);
+  tell(`${violations.length} violations, longest recovery ${longest ?? '–'} s; took ${seconds} s`);
+  return { id, queue, repetitions, violations: violations.length, recoverySecondsMax: longest, boundSeconds };
+}
+
+/** Sees every run to its end first. */
+async function checkWorld(world: World): Promise<void> {
+  const unended = await settle(world, settleMsMax);
+  const flaws = await check(world);
+  for (const flaw of [...unended, ...flaws]) world.violation(flaw);
+  await world.measureRecoveries();
+}
