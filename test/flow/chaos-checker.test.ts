@@ -35,8 +35,8 @@ beforeEach(async () => {
   await asWorker(`UPDATE "Run" SET status = 'running', fence = 1 WHERE id = '$run'`);
   for (const [i, hash] of epochHashes.entries()) {
     await asWorker(`
-      INSERT INTO "Epoch" ("runId", epoch, metrics, "weightsSha256", "durationMs")
-        VALUES ('$run', ${i + 1}, '{}', '${hash}', 1);
+      INSERT INTO "Epoch" ("runId", epoch, metrics, "weightsSha256", "chainSha256", "durationMs")
+        VALUES ('$run', ${i + 1}, '{}', '${hash}', '', 1);
       INSERT INTO "RunEvent" ("runId", sequence, type, data)
         VALUES ('$run', ${i + 1}, 'epoch', '{"epoch": ${i + 1}}');
       UPDATE "Run" SET epoch = ${i + 1} WHERE id = '$run'`);
@@ -82,15 +82,15 @@ describe('the checker', () => {
     ['fewer epochs than before', 'UPDATE "Run" SET epoch = 1', 'fell from 3 to 1'],
     [
       'a torn checkpoint',
-      `INSERT INTO "Checkpoint" ("runId", role, epoch, sha256, "byteLength", bytes)
-       VALUES ('$run', 'latest', 3, '${sha256(new Uint8Array([1]))}', 1, '\\x02')`,
+      `INSERT INTO "Checkpoint" ("runId", role, epoch, "stepsWithin", sha256, "byteLength", bytes)
+       VALUES ('$run', 'state', 3, 0, '${sha256(new Uint8Array([1]))}', 1, '\\x02')`,
       'a torn checkpoint of epoch 3',
     ],
     [
       'a write of one who has no claim',
       `SET application_name = 'worker-2';
-       INSERT INTO "Epoch" ("runId", epoch, metrics, "weightsSha256", "durationMs")
-         VALUES ('$run', 4, '{}', 'e4', 1);
+       INSERT INTO "Epoch" ("runId", epoch, metrics, "weightsSha256", "chainSha256", "durationMs")
+         VALUES ('$run', 4, '{}', 'e4', '', 1);
        SET application_name = 'worker-1'`,
       'worker-2 wrote epoch 4 under fence 1, which is of worker-1',
     ],
