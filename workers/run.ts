@@ -39,11 +39,11 @@ export interface RunTask {
   readonly ended: Promise<{ readonly waits: boolean; readonly hold: Hold }>;
 }
 
-/** How long a thread may take to stop: it looks every 5–20 ms, unless it is reading data. */
-const cancelGraceMs = 1_200;
-/** A drain waits for the last checkpoint of a large model … */
-const drainGraceMs = 12_000;
-/** … and for the database to take it, no longer. */
+/** How long a thread may take to stop that has no state to keep: it looks every 5–20 ms, unless it is reading data. */
+const stopGraceMs = 1_200;
+/** A pause and a drain wait for the last checkpoint of a large model … */
+const stateGraceMs = 12_000;
+/** … and a drain for the database to take it, no longer. */
 const drainLimitMs = 20_000;
 
 export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
@@ -60,18 +60,27 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
   let wanted: HeldStatus | 'lost' = 'running';
   /** Steps are expected: data is read, final numbers are not yet due. */
   let stepping = false;
+  /** There is, or will be, more than is stored. */
+  let begun = false;
   let trainedEpoch = claimed.epoch;
   let storedEpoch = claimed.epoch;
   let checkpointsTaken = 0;
   let grace: NodeJS.Timeout | undefined;
+  let graceEndsAt = Number.POSITIVE_INFINITY;
   let end: (end: End) => void = () => undefined;
   const ending = new Promise<End>((resolve) => {
     end = resolve;
   });
 
+  /** Asked more than once, by a pause and a cancel, the shorter grace counts. */
   const stopThread = (graceMs: number): void => {
     thread?.stop();
-    grace ??= setTimeout(() => end({ type: 'stuck', asked: true }), graceMs);
+    const endsAt = performance.now() + graceMs;
+    if (endsAt < graceEndsAt) {
+      clearTimeout(grace);
+      graceEndsAt = endsAt;
+      grace = setTimeout(() => end({ type: 'stuck', asked: true }), graceMs);
+    }
   };
   const onWanted = (next: HeldStatus | 'lost'): void => {
     wanted = next;
@@ -82,13 +91,12 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
       log.warn('the run is held by somebody else or nobody; dropped it');
       end({ type: 'lost' });
     } else if (wanted !== 'running') {
-      stopThread(cancelGraceMs);
+      stopThread(wanted === 'pausing' && begun ? stateGraceMs : stopGraceMs);
     }
   };
 
   const progress = createProgress({
-    epochsPlanned: claimed.epochsPlanned,
-    stored: claimed,
+    run: claimed,
     commit: (group) => persist('epochs', () => commitEpochs(db, hold, group), patience),
     onWanted,
     onCommitted: ({ epoch, checkpointCostMs }) => {
@@ -159,6 +167,7 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
         return;
       case 'prepared':
         stepping = true;
+        begun = true;
         return;
       case 'log':
         log.warn(message.message);
@@ -190,7 +199,7 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
 
   /** Up to the end of the training, however it comes. */
   const train = async (): Promise<End> => {
-    const { epoch, spec } = claimed;
+    const { epoch, spec, trainedMs } = claimed;
     data = await openRunData(db, deps.caches, claimed, leaving.signal).catch((error: unknown) => {
       if (leaving.signal.aborted) {
         return null;
@@ -212,7 +221,8 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
     }
     thread = deps.threads.acquire();
     const { backend, threadsMax } = deps;
-    const start = { spec, backend, threadsMax, data: data.start(), checkpoint, storedEpoch: epoch };
+    const from = { checkpoint, storedEpoch: epoch, trainedMs };
+    const start = { spec, backend, threadsMax, data: data.start(), ...from };
     thread.start({ type: 'start', ...start }, hear, (death) => end({ type: 'died', ...death }));
     return ending;
   };
@@ -250,7 +260,7 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
     check: heartbeat.check,
     drain: () => {
       leaving.abort();
-      stopThread(drainGraceMs);
+      stopThread(stateGraceMs);
       setTimeout(() => outOfTime.abort(), drainLimitMs).unref();
     },
     trained,

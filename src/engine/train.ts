@@ -10,7 +10,7 @@ import { listWords, type SpecIssue } from './issues.ts';
 import type { CreateExecutor, Plan } from './kernels.ts';
 import { encodeModel } from './model-file.ts';
 import { watchOf } from './monitor.ts';
-import { readState, readValues, withoutMemory, writeState, writeValues } from './parameters.ts';
+import { allFinite, readState, readValues, withoutMemory, writeState, writeValues } from './parameters.ts';
 import { createPlan } from './plan.ts';
 import type { PlanCache } from './plan-cache.ts';
 import { type PreparedData, prepareData } from './prepare.ts';
@@ -50,11 +50,16 @@ export interface Training {
    * Throws when there is nothing left to do.
    */
   runEpoch(control: EpochControl): EpochReport | null;
+  /**
+   * The time that it may take is over: it ends where it stands, or as diverged if there is no finite model. What the
+   * unfinished epoch did stays in the state, and out of the model where there is an epoch before it.
+   */
+  endByBudget(): void;
   /** The whole state as it stands, within an epoch or not, as safetensors: resuming equals never having stopped. */
   checkpoint(): Uint8Array;
   /**
    * Logical parameters as raw little-endian f32 in plan order: those after the last finished epoch, or the restored
-   * best once all is finished.
+   * best once all is finished; as they stand where a budget ended the first epoch.
    */
   parameterBytes(): Uint8Array;
   /** The model file of the same parameters. */
@@ -101,9 +106,16 @@ export function createTraining(at: TrainingSetup): Training {
   const taken = at.checkpoint === undefined ? null : decodeCheckpoint(plan, spec, at.checkpoint);
   let state = taken?.state ?? freshState(setting);
   writeState(executor, plan, taken?.current ?? withoutMemory(plan, state.values));
-  const finalValues = (): readonly Float32Array[] =>
-    (state.stopReason === 'completed' || state.stopReason === 'earlyStopped' ? state.best : null) ??
-    state.values;
+  const finalValues = (): readonly Float32Array[] => {
+    const { stopReason, epoch, within, best, values } = state;
+    if (stopReason === 'budget' && epoch === 0 && within !== null) return readValues(executor, plan);
+    return (stopReason === null || stopReason === 'diverged' ? null : best) ?? values;
+  };
+  const throwIfEnded = (): void => {
+    if (state.stopReason !== null) throw new Error(`the training has ended: ${state.stopReason}`);
+  };
+  /** Back to the last finite values. */
+  const diverge = (): void => writeState(executor, plan, withoutMemory(plan, state.values));
 
   return {
     plan,
@@ -122,7 +134,7 @@ export function createTraining(at: TrainingSetup): Training {
       return state.stopReason;
     },
     runEpoch(control) {
-      if (state.stopReason !== null) throw new Error(`the training has ended: ${state.stopReason}`);
+      throwIfEnded();
       const outcome = trainEpoch(setting, state, control);
       if ('within' in outcome) {
         state = { ...state, within: outcome.within };
@@ -131,8 +143,17 @@ export function createTraining(at: TrainingSetup): Training {
       const { metrics } = outcome;
       state = stateAfter(setting, state, readValues(executor, plan), metrics);
       const diverged = state.stopReason === 'diverged';
-      if (diverged) writeState(executor, plan, withoutMemory(plan, state.values));
+      if (diverged) diverge();
       return { epoch: state.epoch, metrics, diverged, steps: stepsPerEpoch };
+    },
+    endByBudget() {
+      throwIfEnded();
+      if (state.epoch > 0 || allFinite(readValues(executor, plan))) {
+        state = { ...state, stopReason: 'budget' };
+        return;
+      }
+      state = { ...state, within: null, stopReason: 'diverged' };
+      diverge();
     },
     checkpoint: () => encodeCheckpoint(plan, spec, state, readState(executor, plan)),
     parameterBytes: () => concatenated(finalValues()),

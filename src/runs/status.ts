@@ -81,6 +81,7 @@ export function isHeld(status: RunStatus): status is HeldStatus {
 export type StopReason =
   | 'completed'
   | 'earlyStopped'
+  | 'budget'
   | 'diverged'
   | 'user'
   | 'crashLoop'
