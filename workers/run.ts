@@ -41,9 +41,11 @@ export interface RunTask {
 
 /** How long a thread may take to stop that has no state to keep: it looks every 5–20 ms, unless it is reading data. */
 const stopGraceMs = 1_200;
-/** A pause and a drain wait for the last checkpoint of a large model … */
-const stateGraceMs = 12_000;
-/** … and a drain for the database to take it, no longer. */
+/** Nothing hurries a pause: it waits for the last checkpoint of the largest model. */
+const pauseGraceMs = 30_000;
+/** A drain waits for that of a large one … */
+const drainGraceMs = 12_000;
+/** … and for the database to take it, no longer. */
 const drainLimitMs = 20_000;
 
 export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
@@ -91,7 +93,7 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
       log.warn('the run is held by somebody else or nobody; dropped it');
       end({ type: 'lost' });
     } else if (wanted !== 'running') {
-      stopThread(wanted === 'pausing' && begun ? stateGraceMs : stopGraceMs);
+      stopThread(wanted === 'pausing' && begun ? pauseGraceMs : stopGraceMs);
     }
   };
 
@@ -120,9 +122,9 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
     leaseSeconds,
     stallSeconds: deps.stallSeconds,
     renew: () => renewLease(db, hold, leaseSeconds),
-    // A thread whose epochs are not all stored may be waiting for just that.
+    // A thread whose epochs are not all stored may be waiting for just that; one that was told to stop has its grace.
     progress: () =>
-      thread !== null && stepping && trainedEpoch <= storedEpoch
+      thread !== null && stepping && grace === undefined && trainedEpoch <= storedEpoch
         ? Atomics.load(thread.shared, control.steps)
         : null,
     onWanted,
@@ -260,7 +262,7 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
     check: heartbeat.check,
     drain: () => {
       leaving.abort();
-      stopThread(stateGraceMs);
+      stopThread(drainGraceMs);
       setTimeout(() => outOfTime.abort(), drainLimitMs).unref();
     },
     trained,
