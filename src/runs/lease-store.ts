@@ -4,7 +4,7 @@ import sql, { type Sql } from 'sql-template-tag';
 import type { SqlDatabase, SqlTransaction } from '../db/sql.ts';
 import { type Ending, endRun, parkRun } from './ending-store.ts';
 import { runEventsChannel } from './events-store.ts';
-import { type HeldStatus, isTerminal, type RunStatus, transition } from './status.ts';
+import { type HeldStatus, isTerminal, type RunStatus, restartsMax, transition } from './status.ts';
 
 /** A worker's right to one run. */
 export interface Hold {
@@ -50,9 +50,6 @@ export interface ClaimedRun extends RecordedRun {
   /** What its stored epochs took; told where there is a time budget. */
   readonly trainedMs: number;
 }
-
-/** As many claims in a row without a new epoch or state end the run. */
-export const restartsMax = 5;
 
 /** Takes a queued run. Null when it is not queued any more: the ticket was late or a copy. */
 export async function claimRun(

@@ -89,6 +89,9 @@ export type StopReason =
   | 'outOfMemory'
   | 'internalError';
 
+/** As many claims in a row without a new epoch or state end the run. */
+export const restartsMax = 5;
+
 /** What a client may read about a failed run. */
 export interface RunFailure {
   readonly code: StopReason;

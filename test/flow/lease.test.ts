@@ -8,7 +8,6 @@ import {
   releaseRun,
   renewLease,
   requeueExpired,
-  restartsMax,
   surrenderRun,
 } from '../../src/runs/lease-store.ts';
 import {
@@ -19,6 +18,7 @@ import {
   finishRun,
   listStates,
 } from '../../src/runs/progress-store.ts';
+import { restartsMax } from '../../src/runs/status.ts';
 import {
   claimant,
   eventsOf,
