@@ -15,6 +15,8 @@ export interface EpochGroups {
   add(epoch: FinishedEpochMessage, checkpoint: Checkpoint): void;
   /** Sends a state within an epoch, with what is there. */
   addWithin(checkpoint: StoredBytes): void;
+  /** Keeps the last state of all for whoever takes what was not sent. */
+  addLast(checkpoint: StoredBytes): void;
   /** Sends what is there. */
   flush(): void;
   /** What was not sent; sending it is up to the caller. */
@@ -48,6 +50,9 @@ export function createEpochGroups(send: (group: EpochGroup) => void, now: () => 
     addWithin: (state) => {
       checkpoint = state;
       flush();
+    },
+    addLast: (state) => {
+      checkpoint = state;
     },
     flush,
     take,

@@ -1,13 +1,13 @@
 // Brings a run's epochs to the database in order: the first at once, later ones together at most every 100 ms,
 // one transaction at a time. The last of them may be taken along by the transaction that ends the run.
 import { chainOf } from '../src/runs/chain.ts';
+import type { ClaimedRun } from '../src/runs/lease-store.ts';
 import type { CheckpointBytes, EpochGroup, FinishedEpoch } from '../src/runs/progress-store.ts';
 import type { HeldStatus } from '../src/runs/status.ts';
 
 export interface ProgressDeps {
-  readonly epochsPlanned: number;
-  /** What was stored before, and the chain to go on from. */
-  readonly stored: { readonly epoch: number; readonly chainSha256: string };
+  /** As it was claimed: what was stored before, the chain to go on from, and how far it may go. */
+  readonly run: Pick<ClaimedRun, 'epoch' | 'epochsPlanned' | 'chainSha256' | 'trainedMs' | 'budget'>;
   /** One transaction; it retries by itself and rejects only when there is no hope. */
   commit(group: EpochGroup): Promise<HeldStatus | 'lost'>;
   /** What is wanted of the run, as each commit learns. */
@@ -47,7 +47,17 @@ export function createProgress(deps: ProgressDeps): Progress {
   let timer: NodeJS.Timeout | undefined;
   let over = false;
   let meanMs: number | null = null;
-  let chain = deps.stored;
+  const { epochsPlanned, budget } = deps.run;
+  let chain: Pick<ClaimedRun, 'epoch' | 'chainSha256'> = deps.run;
+  let { trainedMs } = deps.run;
+
+  /** As the last epochs went. */
+  const secondsLeft = (epoch: number): number => {
+    const epochs = Math.min(epochsPlanned, budget?.epochs ?? epochsPlanned) - epoch;
+    const mostMs = budget?.seconds === undefined ? Number.POSITIVE_INFINITY : budget.seconds * 1_000;
+    const leftMs = Math.max(0, Math.min(epochs * (meanMs ?? 0), mostMs - trainedMs));
+    return Math.round(leftMs / 100) / 10;
+  };
 
   const commitAll = async (): Promise<void> => {
     while (!over && (epochs.length > 0 || checkpoint !== null)) {
@@ -91,11 +101,11 @@ export function createProgress(deps: ProgressDeps): Progress {
     add: (finished, withCheckpoint) => {
       for (const epoch of finished) {
         meanMs = meanMs === null ? epoch.durationMs : meanMs * 0.8 + epoch.durationMs * 0.2;
-        const left = Math.max(0, deps.epochsPlanned - epoch.epoch) * meanMs;
         if (epoch.epoch > chain.epoch) {
           const chainSha256 = chainOf(chain.chainSha256, epoch.epoch, epoch.weightsSha256);
           chain = { epoch: epoch.epoch, chainSha256 };
-          epochs.push({ ...epoch, chainSha256, etaSeconds: Math.round(left / 100) / 10 });
+          trainedMs += epoch.durationMs;
+          epochs.push({ ...epoch, chainSha256, etaSeconds: secondsLeft(epoch.epoch) });
         }
       }
       checkpoint = withCheckpoint ?? checkpoint;

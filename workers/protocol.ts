@@ -24,7 +24,14 @@ export const controlBytes = 6 * Int32Array.BYTES_PER_ELEMENT;
 export const epochsAheadMax = 256;
 
 const bytes = z.instanceof(Uint8Array<ArrayBuffer>);
-const storedBytes = z.object({ epoch: z.int(), stepsWithin: z.int(), sha256: z.string(), bytes });
+const storedBytes = z.object({
+  epoch: z.int(),
+  stepsWithin: z.int(),
+  /** Spent on those steps. */
+  withinMs: z.number(),
+  sha256: z.string(),
+  bytes,
+});
 export type StoredBytes = z.output<typeof storedBytes>;
 
 const startData = z.discriminatedUnion('from', [
@@ -45,8 +52,9 @@ export const startMessage = z.object({
   data: startData,
   /** Where to go on from. */
   checkpoint: storedBytes.nullable(),
-  /** The last stored epoch. */
+  /** The last stored epoch, and what all of them took. */
   storedEpoch: z.int(),
+  trainedMs: z.number(),
 });
 export type StartMessage = z.output<typeof startMessage>;
 
@@ -63,6 +71,7 @@ export const verifyMessage = z.object({
   recipeSha256: z.string(),
   /** As recorded at the end. */
   weightsSha256: z.string().nullable(),
+  stopReason: z.string().nullable(),
   /** The lists are by epoch, and unverified. */
   stored: z.object({
     epochs: z.custom<readonly number[]>(Array.isArray),
@@ -91,7 +100,7 @@ export type ChunkMessage = z.output<typeof chunkMessage>;
 
 export const workerMessage = z.discriminatedUnion('type', [startMessage, verifyMessage, chunkMessage]);
 
-const stopReason = z.enum(['completed', 'earlyStopped', 'diverged']);
+const stopReason = z.enum(['completed', 'earlyStopped', 'budget', 'diverged']);
 
 const finishedEpoch = z.object({
   epoch: z.int(),

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import type { SqlDatabase } from '../src/db/sql.ts';
 import { canonicalJson } from '../src/engine/canonical-json.ts';
-import type { ClaimedRun } from '../src/runs/lease-store.ts';
+import type { RecordedRun } from '../src/runs/lease-store.ts';
 import { DamagedDatasetError, readChunks } from './chunk-store.ts';
 import { collectGarbage } from './garbage.ts';
 import type { ChunkMessage, StartData, ThreadMessage } from './protocol.ts';
@@ -47,7 +47,7 @@ const preparation = z.object({
 export async function openRunData(
   db: SqlDatabase,
   { parsed, encoded }: DataCaches,
-  { spec, datasetId, dataset }: ClaimedRun,
+  { spec, datasetId, dataset }: RecordedRun,
   signal: AbortSignal,
 ): Promise<RunData> {
   const { contentSha256, byteLength, rowCount } = dataset;

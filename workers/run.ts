@@ -40,9 +40,11 @@ export interface RunTask {
   readonly ended: Promise<{ readonly waits: boolean; readonly hold: Hold }>;
 }
 
-/** How long a thread may take to stop: it looks every 5–20 ms, unless it is reading data. */
-const cancelGraceMs = 1_200;
-/** A drain waits for the last checkpoint of a large model … */
+/** How long a thread may take to stop that has no state to keep: it looks every 5–20 ms, unless it is reading data. */
+const stopGraceMs = 1_200;
+/** Nothing hurries a pause: it waits for the last checkpoint of the largest model. */
+const pauseGraceMs = 30_000;
+/** A drain waits for that of a large one … */
 const drainGraceMs = 12_000;
 /** … and for the database to take it, no longer. */
 const drainLimitMs = 20_000;
@@ -61,18 +63,27 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
   let wanted: HeldStatus | 'lost' = 'running';
   /** Steps are expected: data is read, final numbers are not yet due. */
   let stepping = false;
+  /** There is, or will be, more than is stored. */
+  let begun = false;
   let trainedEpoch = claimed.epoch;
   let storedEpoch = claimed.epoch;
   let checkpointsTaken = 0;
   let grace: NodeJS.Timeout | undefined;
+  let graceEndsAt = Number.POSITIVE_INFINITY;
   let end: (end: End) => void = () => undefined;
   const ending = new Promise<End>((resolve) => {
     end = resolve;
   });
 
+  /** Asked more than once, by a pause and a cancel, the shorter grace counts. */
   const stopThread = (graceMs: number): void => {
     thread?.stop();
-    grace ??= setTimeout(() => end({ type: 'stuck', asked: true }), graceMs);
+    const endsAt = performance.now() + graceMs;
+    if (endsAt < graceEndsAt) {
+      clearTimeout(grace);
+      graceEndsAt = endsAt;
+      grace = setTimeout(() => end({ type: 'stuck', asked: true }), graceMs);
+    }
   };
   const onWanted = (next: HeldStatus | 'lost'): void => {
     wanted = next;
@@ -83,13 +94,12 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
       log.warn('the run is held by somebody else or nobody; dropped it');
       end({ type: 'lost' });
     } else if (wanted !== 'running') {
-      stopThread(cancelGraceMs);
+      stopThread(wanted === 'pausing' && begun ? pauseGraceMs : stopGraceMs);
     }
   };
 
   const progress = createProgress({
-    epochsPlanned: claimed.epochsPlanned,
-    stored: claimed,
+    run: claimed,
     commit: async (group) => {
       failpoint(group.checkpoint === null ? 'epochs.before' : 'checkpoint.before');
       const next = await persist('epochs', () => commitEpochs(db, hold, group), patience);
@@ -118,9 +128,9 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
     leaseSeconds,
     stallSeconds: deps.stallSeconds,
     renew: () => renewLease(db, hold, leaseSeconds),
-    // A thread whose epochs are not all stored may be waiting for just that.
+    // A thread whose epochs are not all stored may be waiting for just that; one that was told to stop has its grace.
     progress: () =>
-      thread !== null && stepping && trainedEpoch <= storedEpoch
+      thread !== null && stepping && grace === undefined && trainedEpoch <= storedEpoch
         ? Atomics.load(thread.shared, control.steps)
         : null,
     onWanted,
@@ -165,6 +175,7 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
         return;
       case 'prepared':
         stepping = true;
+        begun = true;
         return;
       case 'log':
         log.warn(message.message);
@@ -196,7 +207,7 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
 
   /** Up to the end of the training, however it comes. */
   const train = async (): Promise<End> => {
-    const { epoch, spec } = claimed;
+    const { epoch, spec, trainedMs } = claimed;
     data = await openRunData(db, deps.caches, claimed, leaving.signal).catch((error: unknown) => {
       if (leaving.signal.aborted) {
         return null;
@@ -218,7 +229,8 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
     }
     thread = deps.threads.acquire();
     const { backend, threadsMax } = deps;
-    const start = { spec, backend, threadsMax, data: data.start(), checkpoint, storedEpoch: epoch };
+    const from = { checkpoint, storedEpoch: epoch, trainedMs };
+    const start = { spec, backend, threadsMax, data: data.start(), ...from };
     thread.start({ type: 'start', ...start }, hear, (death) => end({ type: 'died', ...death }));
     return ending;
   };

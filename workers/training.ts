@@ -24,6 +24,7 @@ import {
 } from './protocol.ts';
 import { createTrainingCrew, type TrainingCrew } from './training-crew.ts';
 import { InvalidDataError, readData } from './training-data.ts';
+import { createTrainingTime, type TrainingTime } from './training-time.ts';
 
 type Post = (message: ThreadMessage, transfer?: ArrayBuffer[]) => void;
 
@@ -75,20 +76,18 @@ function trainOn(
   collectGarbage(table.prepared.features.byteLength);
   try {
     post({ type: 'prepared', epoch: training.epoch });
-    const groups = createEpochGroups(
-      (group) => {
-        post({ type: 'epochs', ...group }, buffersOf(group));
-        if (group.checkpoint !== null) failpoint('checkpoint.sent');
-      },
-      () => performance.now(),
-    );
-    const ended = runEpochs(training, spec, shared, crew, groups);
+    const groups = createEpochGroups((group) => {
+      post({ type: 'epochs', ...group }, buffersOf(group));
+      if (group.checkpoint !== null) failpoint('checkpoint.sent');
+    }, now);
+    const time = timeOf(training, spec, start);
+    const ended = runEpochs(training, spec, shared, crew, groups, time);
     if (ended) {
       finish(training, groups, post);
     } else {
       groups.flush();
       const begun = training.epoch > 0 || training.stepsWithin > 0;
-      const checkpoint = begun ? checkpointOf(training) : null;
+      const checkpoint = begun ? checkpointOf(training, time) : null;
       post({ type: 'stopped', checkpoint }, checkpoint === null ? [] : [checkpoint.bytes.buffer]);
     }
   } finally {
@@ -121,6 +120,17 @@ function openTraining(
   }
 }
 
+function timeOf(
+  { stepsWithin }: Training,
+  { training: { budget } }: EngineSpec,
+  { storedEpoch, trainedMs, checkpoint }: StartMessage,
+): TrainingTime {
+  const limitMs = budget?.seconds === undefined ? null : budget.seconds * 1_000;
+  // A checkpoint that could not be used left no steps.
+  const withinMs = stepsWithin > 0 ? (checkpoint?.withinMs ?? 0) : 0;
+  return createTrainingTime({ limitMs, spentMs: trainedMs, storedEpoch, withinMs }, now);
+}
+
 /** False when it was stopped. */
 function runEpochs(
   training: Training,
@@ -128,38 +138,43 @@ function runEpochs(
   shared: Int32Array,
   crew: TrainingCrew,
   groups: EpochGroups,
+  time: TrainingTime,
 ): boolean {
-  const now = () => performance.now();
   const clock = createCheckpointClock(spec.training.checkpoints.everySeconds * 1_000, shared, now);
-  const take = () => clock.take(() => checkpointOf(training));
+  const take = () => clock.take(() => checkpointOf(training, time));
   const shouldStop = () => {
     crew.allow(Atomics.load(shared, control.threads));
     return Atomics.load(shared, control.stop) !== 0;
   };
-  const pauses = { shouldStop: () => shouldStop() || clock.due(), onSteps: countSteps(shared) };
-  let durationMs = 0;
+  const isOver = () => time.isOver(training.epoch);
+  const pauses = { shouldStop: () => shouldStop() || isOver() || clock.due(), onSteps: countSteps(shared) };
   while (training.stopReason === null) {
     waitForRoom(training.epoch, shared, groups, shouldStop);
     if (shouldStop()) {
       return false;
     }
-    const startedAt = now();
-    const report = training.runEpoch(pauses);
-    durationMs += now() - startedAt;
+    if (isOver()) {
+      training.endByBudget();
+      groups.addLast(take());
+      return true;
+    }
+    const report = time.spend(() => training.runEpoch(pauses));
     if (report !== null) {
       const { epoch, metrics, diverged } = report;
+      const durationMs = time.finish(epoch);
       const weightsSha256 = sha256(...training.parameterValues());
       const { bestEpoch } = training;
       const last = training.stopReason !== null;
       const finished = { epoch, metrics, diverged, durationMs, weightsSha256, bestEpoch };
       groups.add(finished, last || clock.due() ? take() : null);
-      durationMs = 0;
-    } else if (!shouldStop()) {
+    } else if (!shouldStop() && !isOver()) {
       groups.addWithin(take());
     }
   }
   return true;
 }
+
+const now = () => performance.now();
 
 const countSteps = (shared: Int32Array) => (steps: number) => {
   Atomics.add(shared, control.steps, steps);
@@ -173,6 +188,10 @@ function finish(training: Training, groups: EpochGroups, post: Post): void {
   }
   post({ type: 'finishing' });
   const bytes = owned(training.model());
+  const epoch = bestEpoch ?? training.epoch;
+  // A budget may end the first epoch before it is finished.
+  const stepsWithin = epoch === 0 ? training.stepsWithin : 0;
+  const model = { epoch, stepsWithin, withinMs: 0, sha256: sha256(bytes), bytes };
   const results = flatResults(training.results());
   const last = groups.take();
   post(
@@ -183,7 +202,7 @@ function finish(training: Training, groups: EpochGroups, post: Post): void {
       results,
       weightsSha256: sha256(...training.parameterValues()),
       bestEpoch,
-      model: { epoch: bestEpoch ?? training.epoch, stepsWithin: 0, sha256: sha256(bytes), bytes },
+      model,
     },
     [bytes.buffer, ...buffersOf(last)],
   );
@@ -215,11 +234,11 @@ function waitForRoom(
   }
 }
 
-function checkpointOf(training: Training) {
+function checkpointOf(training: Training, time: TrainingTime) {
   const bytes = owned(training.checkpoint());
   failpoint('checkpoint.encoded');
   const { epoch, stepsWithin } = training;
-  return { epoch, stepsWithin, sha256: sha256(bytes), bytes };
+  return { epoch, stepsWithin, withinMs: time.withinMs(), sha256: sha256(bytes), bytes };
 }
 
 /** Bytes whose whole buffer may be given away. */

@@ -174,7 +174,7 @@ function versionHint({ verdict, replayedFrom }: Finding, { engineVersions }: Cla
 
 async function messageOf(
   { db, backend, threadsMax }: RunDeps,
-  { run, fromEpoch, toEpoch, recipeSha256, weightsSha256 }: ClaimedVerification,
+  { run, fromEpoch, toEpoch, recipeSha256, weightsSha256, stopReason }: ClaimedVerification,
   data: RunData | null,
 ): Promise<VerifyMessage | null> {
   if (data === null) return null;
@@ -185,7 +185,8 @@ async function messageOf(
   return {
     type: 'verify',
     ...{ spec: run.spec, backend, threadsMax, data: data.start() },
-    ...{ fromEpoch, toEpoch, recipeSha256, weightsSha256, contentSha256: run.dataset.contentSha256 },
+    ...{ fromEpoch, toEpoch, recipeSha256, weightsSha256, stopReason },
+    contentSha256: run.dataset.contentSha256,
     stored: { ...columns, head: run.chainSha256, ...states, model },
   };
 }

@@ -147,10 +147,14 @@ function trainEpoch(training: Training, shared: Int32Array, crew: TrainingCrew):
 }
 
 /** What is wrong with the stored model of a run that was trained to its end; null where nothing is. */
-function flawOfModel(training: Training, { stored: { model }, weightsSha256 }: VerifyMessage): string | null {
+function flawOfModel(
+  training: Training,
+  { stored: { model }, weightsSha256, stopReason }: VerifyMessage,
+): string | null {
   if (model === null) {
     return weightsSha256 === null ? null : 'The model file is not stored any more.';
   }
+  if (stopReason === 'budget' && training.stopReason === null) training.endByBudget();
   if (sha256(training.model()) !== sha256(model.bytes)) {
     return 'The stored model file is not the one that the training gives.';
   }

@@ -70,6 +70,7 @@ export function runLines(run: WireRun, columns: number): string[] {
     ['status', describeStatus(run)],
     ['failure', run.failure?.detail ?? null],
     ['epochs', `${run.epoch} of ${run.epochs}${best}`],
+    ['budget', describeBudget(run)],
     ['created', formatTime(run.createdAt)],
     ['waited', waited === null ? null : formatDuration(waited)],
     ['trained', took === null ? null : formatDuration(took)],
@@ -84,6 +85,17 @@ export function runLines(run: WireRun, columns: number): string[] {
   const blocks = [resultLines(run), confusionLines(run, columns - 2)];
   const indented = blocks.flatMap((lines) => (lines.length ? ['', ...lines.map((line) => `  ${line}`)] : []));
   return [safeText(run.name), ...shown, ...indented];
+}
+
+function describeBudget({ spec }: WireRun): string | null {
+  const { seconds, epochs } = spec?.training?.budget ?? {};
+  const limits = [
+    ...(seconds === undefined
+      ? []
+      : [`${seconds < 1 ? `${seconds} s` : formatDuration(seconds)} of training`]),
+    ...(epochs === undefined ? [] : [`${epochs} ${epochs === 1 ? 'epoch' : 'epochs'}`]),
+  ];
+  return limits.length === 0 ? null : limits.join(' or ');
 }
 
 function secondsBetween(from: string | null, to: string | null): number | null {

@@ -42,6 +42,11 @@ export const runSchema = z.looseObject({
         target: z.string(),
         features: z.array(z.string()).optional(),
       }),
+      training: z
+        .looseObject({
+          budget: z.looseObject({ seconds: z.number().optional(), epochs: z.number().optional() }).optional(),
+        })
+        .optional(),
     })
     .optional(),
   createdAt: z.string(),

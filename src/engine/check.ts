@@ -14,7 +14,7 @@ import { layerShapesOf, linkLayers, shapeLayers } from './layer-graph.ts';
 import { defaultLimits, type EngineLimits } from './limits.ts';
 import { monitorNames, watchOf } from './monitor.ts';
 import { type Resolved, type ResolvedSpec, resolveTask, type Task } from './resolve.ts';
-import type { EngineSpec } from './spec.ts';
+import { type EngineSpec, epochsMost } from './spec.ts';
 import type { ColumnSummary } from './table.ts';
 
 export { defaultLimits };
@@ -165,7 +165,7 @@ function checkCost(cost: Cost, { spec }: Resolved, limits: EngineLimits): SpecIs
     issues.push({ pointer, detail });
   };
   const { parameters, bytes, flops, kernels } = cost;
-  const { epochs } = spec.training;
+  const epochs = epochsMost(spec);
   const model = '#/model/layers';
   check(parameters, 'parametersMax', model, `the model has ${parameters} parameters`, '');
   const memory = `training needs about ${bytes} bytes of memory`;

@@ -20,14 +20,15 @@ import {
 } from './state.ts';
 import type { StepsDone } from './steps.ts';
 
-export type StopReason = 'completed' | 'earlyStopped' | 'diverged';
+const stopReasons = ['completed', 'earlyStopped', 'budget', 'diverged'] as const;
+export type StopReason = (typeof stopReasons)[number];
 
 /** What is known of a training besides the parameters and slots that its executor holds. */
 export interface TrainingState {
   /** Finished epochs, and the steps that they took. */
   readonly epoch: number;
   readonly step: number;
-  /** How far the next epoch has come; null between epochs. */
+  /** How far the next epoch has come; null between epochs. A budget may end the training there. */
   readonly within: StepsDone | null;
   readonly stopReason: StopReason | null;
   readonly watch: WatchState;
@@ -47,7 +48,7 @@ const counters = z.strictObject({
   epoch: z.int().min(0),
   step: z.int().min(0),
   stepsWithin: z.int().min(0).nullable().default(null),
-  stopReason: z.enum(['completed', 'earlyStopped', 'diverged']).nullable(),
+  stopReason: z.enum(stopReasons).nullable(),
   watch: z.strictObject({
     bestEpoch: z.int().nullable(),
     bestValue: z.number().nullable(), // only finite values are ever kept, and JSON carries those exactly

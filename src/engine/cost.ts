@@ -12,6 +12,7 @@ import { optimizers } from './kinds/optimizers/registry.ts';
 import { layerShapesOf } from './layer-graph.ts';
 import type { Resolved, ResolvedSpec, Task } from './resolve.ts';
 import { reduces } from './search.ts';
+import { epochsMost } from './spec.ts';
 
 export interface Cost {
   readonly parameters: number;
@@ -53,7 +54,7 @@ export function encodedWidth(task: Task, spec: ResolvedSpec): number {
 /** `rows` is the dataset's, `trainingRows` how many of them are trained on. The layers fit each other. */
 export function estimateCost({ spec, task }: Resolved, rows: number, trainingRows: number): Cost {
   const features = encodedWidth(task, spec);
-  const { epochs, batchSize } = spec.training;
+  const { batchSize } = spec.training;
   const { shapes, given } = layerShapesOf(spec.model.layers, features);
   let parameters = 0;
   let parametersPadded = 0;
@@ -84,7 +85,7 @@ export function estimateCost({ spec, task }: Resolved, rows: number, trainingRow
     rows * (features + task.outputs) * COPIES_OF_DATA;
   return {
     parameters,
-    flops: FLOPS_PER_MULTIPLICATION * multiplications * trainingRows * epochs,
+    flops: FLOPS_PER_MULTIPLICATION * multiplications * trainingRows * epochsMost(spec),
     bytes: floats * FLOAT_BYTES,
     kernels,
   };

@@ -14,6 +14,7 @@ import { allFinite, initialState } from './parameters.ts';
 import type { PreparedData } from './prepare.ts';
 import { permutation } from './random.ts';
 import type { ResolvedSpec } from './resolve.ts';
+import { epochsMost } from './spec.ts';
 import { runSteps, type ShouldStop, type StepRun, type StepsDone } from './steps.ts';
 
 /** What does not change from epoch to epoch. */
@@ -95,6 +96,7 @@ export function stateAfter(
   let stopReason: StopReason | null = null;
   if (epoch >= spec.training.epochs) stopReason = 'completed';
   else if (shouldStopEarly(watch, seen)) stopReason = 'earlyStopped';
+  else if (epoch >= epochsMost(spec)) stopReason = 'budget';
   return { epoch, step, within: null, stopReason, watch: seen, values, best };
 }
 

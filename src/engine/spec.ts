@@ -83,6 +83,33 @@ const earlyStopping = z
   })
   .meta({ id: 'EarlyStoppingSpec', description: 'Stop when a metric no longer improves' });
 
+const budget = z
+  .strictObject({
+    seconds: z
+      .number()
+      .positive()
+      .optional()
+      .describe(
+        'Time spent on training, whichever worker spends it; neither waiting, pauses nor what was lost with a worker and trained again counts. An epoch that it cuts short leaves no trace in the model, unless it is the first',
+      ),
+    epochs: z
+      .int()
+      .min(1)
+      .max(defaultLimits.epochsMax)
+      .optional()
+      .describe('Ends after so many epochs, while schedules go by training.epochs as ever'),
+  })
+  .refine(
+    ({ seconds, epochs }) => seconds !== undefined || epochs !== undefined,
+    'names no limit; give seconds, epochs, or both',
+  )
+  .meta({
+    id: 'BudgetSpec',
+    description:
+      'How much may be spent. A run that uses it up succeeds with stopReason budget; its epochs are those of the same run without a budget',
+    minProperties: 1,
+  });
+
 const checkpoints = z
   .strictObject({
     everySeconds: z
@@ -123,6 +150,7 @@ const training = z
         'At most so many threads share a step, as far as the worker has free cores; "auto" goes by the work of a step. Never changes a result',
       ),
     earlyStopping: earlyStopping.optional(),
+    budget: budget.optional(),
     checkpoints: checkpoints.prefault({}),
   })
   .meta({ id: 'TrainingSettings', description: 'How long and in what batches to train' });
@@ -155,6 +183,10 @@ export const engineSpec = z
       .describe('Reported for every epoch besides the loss; without it, what suits the target'),
   })
   .meta({ id: 'EngineSpec', description: 'What to train, on what, and how' });
+
+/** More epochs than these are never trained. */
+export const epochsMost = ({ training }: Pick<EngineSpec, 'training'>): number =>
+  Math.min(training.epochs, training.budget?.epochs ?? training.epochs);
 
 export type EngineSpec = z.output<typeof engineSpec>;
 export type EngineSpecInput = z.input<typeof engineSpec>;

@@ -11,6 +11,7 @@ import type { CreateExecutor, Plan } from './kernels.ts';
 import { encodeModel } from './model-file.ts';
 import { watchOf } from './monitor.ts';
 import {
+  allFinite,
   createValuesReader,
   readState,
   readValues,
@@ -57,11 +58,16 @@ export interface Training {
    * Throws when there is nothing left to do.
    */
   runEpoch(control: EpochControl): EpochReport | null;
+  /**
+   * The time that it may take is over: it ends where it stands, or as diverged if there is no finite model. What the
+   * unfinished epoch did stays in the state, and out of the model where there is an epoch before it.
+   */
+  endByBudget(): void;
   /** The whole state as it stands, within an epoch or not, as safetensors: resuming equals never having stopped. */
   checkpoint(): Uint8Array;
   /**
    * Logical parameters as raw little-endian f32 in plan order: those after the last finished epoch, or the restored
-   * best once all is finished.
+   * best once all is finished; as they stand where a budget ended the first epoch.
    */
   parameterBytes(): Uint8Array;
   /** The same, an array for each parameter, valid until the next epoch. */
@@ -111,9 +117,16 @@ export function createTraining(at: TrainingSetup): Training {
   let state = taken?.state ?? freshState(setting);
   writeState(executor, plan, taken?.current ?? withoutMemory(plan, state.values));
   const readAfterEpoch = createValuesReader(executor, plan);
-  const finalValues = (): readonly Float32Array[] =>
-    (state.stopReason === 'completed' || state.stopReason === 'earlyStopped' ? state.best : null) ??
-    state.values;
+  const finalValues = (): readonly Float32Array[] => {
+    const { stopReason, epoch, within, best, values } = state;
+    if (stopReason === 'budget' && epoch === 0 && within !== null) return readValues(executor, plan);
+    return (stopReason === null || stopReason === 'diverged' ? null : best) ?? values;
+  };
+  const throwIfEnded = (): void => {
+    if (state.stopReason !== null) throw new Error(`the training has ended: ${state.stopReason}`);
+  };
+  /** Back to the last finite values. */
+  const diverge = (): void => writeState(executor, plan, withoutMemory(plan, state.values));
 
   return {
     plan,
@@ -132,7 +145,7 @@ export function createTraining(at: TrainingSetup): Training {
       return state.stopReason;
     },
     runEpoch(control) {
-      if (state.stopReason !== null) throw new Error(`the training has ended: ${state.stopReason}`);
+      throwIfEnded();
       const outcome = trainEpoch(setting, state, control);
       if ('within' in outcome) {
         state = { ...state, within: outcome.within };
@@ -141,8 +154,17 @@ export function createTraining(at: TrainingSetup): Training {
       const { metrics } = outcome;
       state = stateAfter(setting, state, readAfterEpoch(), metrics);
       const diverged = state.stopReason === 'diverged';
-      if (diverged) writeState(executor, plan, withoutMemory(plan, state.values));
+      if (diverged) diverge();
       return { epoch: state.epoch, metrics, diverged, steps: stepsPerEpoch };
+    },
+    endByBudget() {
+      throwIfEnded();
+      if (state.epoch > 0 || allFinite(readValues(executor, plan))) {
+        state = { ...state, stopReason: 'budget' };
+        return;
+      }
+      state = { ...state, within: null, stopReason: 'diverged' };
+      diverge();
     },
     checkpoint: () => encodeCheckpoint(plan, spec, state, readState(executor, plan)),
     parameterBytes: () => concatenated(finalValues()),

@@ -4,7 +4,7 @@ import sql, { type Sql } from 'sql-template-tag';
 import type { SqlDatabase, SqlTransaction } from '../db/sql.ts';
 import { type Ending, endRun, parkRun } from './ending-store.ts';
 import { runEventsChannel } from './events-store.ts';
-import { type HeldStatus, isTerminal, type RunStatus, transition } from './status.ts';
+import { type HeldStatus, isTerminal, type RunStatus, restartsMax, transition } from './status.ts';
 
 /** A worker's right to one run. */
 export interface Hold {
@@ -26,7 +26,8 @@ export interface EngineIdentity {
   readonly version: string;
 }
 
-export interface ClaimedRun {
+/** A run as it is stored, for whoever trains it, or trains it again. */
+export interface RecordedRun {
   readonly hold: Hold;
   readonly spec: unknown;
   /** The last stored epoch. */
@@ -44,8 +45,11 @@ export interface ClaimedRun {
   };
 }
 
-/** As many claims in a row without a new epoch or state end the run. */
-export const restartsMax = 5;
+export interface ClaimedRun extends RecordedRun {
+  readonly budget: { readonly seconds?: number; readonly epochs?: number } | null;
+  /** What its stored epochs took; told where there is a time budget. */
+  readonly trainedMs: number;
+}
 
 /** Takes a queued run. Null when it is not queued any more: the ticket was late or a copy. */
 export async function claimRun(
@@ -86,7 +90,7 @@ async function claim(
       SELECT "id", "fence", "workerId", ${engine.backend}::"EngineBackend", ${engine.isa}, ${engine.version}, "epoch"
       FROM run
     )
-    SELECT run."id" AS "runId", run."fence", run."spec", run."epoch", run."epochsPlanned", run."chainSha256",
+    SELECT run."id" AS "runId", run."fence", run."spec", run."spec" #> '{training,budget}' AS "budget", run."epoch", run."epochsPlanned", run."chainSha256",
       run."datasetId", dataset."contentSha256", dataset."byteLength", dataset."rowCount",
       jsonb_path_query_array(dataset."columns", '$[*] ? (@.type == "categorical").name') AS "categorical",
       pg_notify(${runEventsChannel}, run."id"::text)::text
@@ -97,11 +101,20 @@ async function claim(
   }
   const { runId, fence, contentSha256, byteLength, rowCount, categorical, ...run } = row;
   const dataset = { contentSha256, byteLength: Number(byteLength), rowCount, categorical };
-  return { ...run, hold: { runId, fence }, dataset };
+  // Not within the claim: while that waits for the row, the last holder may store more epochs than it can see.
+  const trainedMs = run.budget?.seconds === undefined || run.epoch === 0 ? 0 : await readTrainedMs(db, runId);
+  return { ...run, trainedMs, hold: { runId, fence }, dataset };
+}
+
+async function readTrainedMs(db: SqlDatabase, runId: string): Promise<number> {
+  const [row] = await db.$queryRaw<{ trainedMs: number | null }[]>`
+    SELECT sum("durationMs") AS "trainedMs" FROM "Epoch" WHERE "runId" = ${runId}::uuid`;
+  return row?.trainedMs ?? 0;
 }
 
 interface ClaimRow extends Hold {
   readonly spec: unknown;
+  readonly budget: ClaimedRun['budget'];
   readonly epoch: number;
   readonly epochsPlanned: number;
   readonly chainSha256: string;

@@ -31,6 +31,8 @@ export interface CheckpointBytes {
   /** Finished epochs, and steps of the next one. */
   readonly epoch: number;
   readonly stepsWithin: number;
+  /** Spent on those steps. */
+  readonly withinMs: number;
   readonly sha256: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
@@ -128,7 +130,7 @@ export async function listStates(db: SqlDatabase, runId: string): Promise<Stored
     ORDER BY "epoch" DESC, "stepsWithin" DESC`;
 }
 
-export type StoredState = Omit<CheckpointBytes, 'bytes'>;
+export type StoredState = Pick<CheckpointBytes, 'epoch' | 'stepsWithin' | 'sha256'>;
 
 /** A training state as stored; its hash is for the reader to check. Null when it is there no more. */
 export async function readState(
@@ -137,7 +139,7 @@ export async function readState(
   { epoch, stepsWithin }: StoredState,
 ): Promise<CheckpointBytes | null> {
   const [row] = await db.$queryRaw<CheckpointBytes[]>`
-    SELECT "epoch", "stepsWithin", "sha256", "bytes" FROM "Checkpoint"
+    SELECT "epoch", "stepsWithin", "withinMs", "sha256", "bytes" FROM "Checkpoint"
     WHERE "runId" = ${runId}::uuid AND "role" = 'state'
       AND "epoch" = ${epoch}::int AND "stepsWithin" = ${stepsWithin}::int`;
   return row ?? null;
@@ -146,7 +148,7 @@ export async function readState(
 /** The model file as stored, unverified; null where there is none. */
 export async function readModel(db: SqlDatabase, runId: string): Promise<CheckpointBytes | null> {
   const [row] = await db.$queryRaw<CheckpointBytes[]>`
-    SELECT "epoch", "stepsWithin", "sha256", "bytes" FROM "Checkpoint"
+    SELECT "epoch", "stepsWithin", "withinMs", "sha256", "bytes" FROM "Checkpoint"
     WHERE "runId" = ${runId}::uuid AND "role" = 'model'`;
   return row ?? null;
 }
@@ -249,16 +251,17 @@ async function writeHeld(
 /** From `held`, a row each. */
 function upsert(checkpoints: readonly StoredCheckpoint[]): Sql {
   const rows = checkpoints.map(
-    ({ role, epoch, stepsWithin, sha256, bytes }) => sql`
-      (${role}::"CheckpointRole", ${epoch}::int, ${stepsWithin}::int, ${sha256}, ${bytes.byteLength}::int,
-        ${bytes}::bytea)`,
+    ({ role, epoch, stepsWithin, withinMs, sha256, bytes }) => sql`
+      (${role}::"CheckpointRole", ${epoch}::int, ${stepsWithin}::int, ${withinMs}::float8, ${sha256},
+        ${bytes.byteLength}::int, ${bytes}::bytea)`,
   );
   return sql`
-    INSERT INTO "Checkpoint" ("runId", "role", "epoch", "stepsWithin", "sha256", "byteLength", "bytes")
+    INSERT INTO "Checkpoint" (
+      "runId", "role", "epoch", "stepsWithin", "withinMs", "sha256", "byteLength", "bytes")
     SELECT held."id", given.* FROM held, (VALUES ${join(rows)}) AS given
     ON CONFLICT ("runId", "role", "epoch", "stepsWithin") DO UPDATE SET
-      "sha256" = EXCLUDED."sha256", "byteLength" = EXCLUDED."byteLength", "bytes" = EXCLUDED."bytes",
-      "createdAt" = now()`;
+      "withinMs" = EXCLUDED."withinMs", "sha256" = EXCLUDED."sha256",
+      "byteLength" = EXCLUDED."byteLength", "bytes" = EXCLUDED."bytes", "createdAt" = now()`;
 }
 
 /**

@@ -9,7 +9,7 @@ import {
   queryInteger,
   text,
 } from '../http/parameters.ts';
-import { runStatuses } from './status.ts';
+import { restartsMax, runStatuses } from './status.ts';
 
 export const runStatus = z
   .enum(runStatuses)
@@ -37,9 +37,17 @@ export const runRequest = z
 
 export type RunRequest = z.output<typeof runRequest>;
 
+const retries =
+  'diverged, invalidData, outOfMemory and internalError would come again, and are not tried again. ' +
+  'A run whose worker or training thread died, or whose lease ran out, is: it goes on from its last stored state, ' +
+  `and fails with crashLoop when that was in vain ${restartsMax} times in a row, without a new epoch or state.`;
+
 const failure = z
-  .strictObject({ code: z.string(), detail: z.string() })
-  .meta({ id: 'RunFailure', description: 'Why a failed run failed' });
+  .strictObject({
+    code: z.string().meta({ description: 'The stopReason' }),
+    detail: z.string().meta({ description: 'What went wrong, and where it is known what would be right' }),
+  })
+  .meta({ id: 'RunFailure', description: `Why a failed run failed. ${retries}` });
 
 const confusionMatrix = z
   .strictObject({
@@ -63,11 +71,16 @@ const runListItem = z
     tags: z.array(z.string()),
     metadata,
     status: runStatus,
-    stopReason: z.string().nullable().meta({
-      description:
-        'Why it ended: completed, earlyStopped, diverged, user, crashLoop …; null while it has not',
-    }),
+    stopReason: z
+      .string()
+      .nullable()
+      .meta({
+        description: `Why it ended; null while it has not. succeeded: completed, earlyStopped or budget; cancelled: user; failed: diverged, invalidData, outOfMemory, internalError or crashLoop. ${retries}`,
+      }),
     failure: failure.nullable(),
+    restarts: z.int().meta({
+      description: `How often in a row it was taken up without a new epoch or state since, the present time among them; ${restartsMax} in vain end it`,
+    }),
     epoch: z.int().meta({ description: 'The last stored epoch' }),
     epochs: z.int().meta({ description: 'How many are planned' }),
     bestEpoch: z.int().nullable(),

@@ -81,12 +81,16 @@ export function isHeld(status: RunStatus): status is HeldStatus {
 export type StopReason =
   | 'completed'
   | 'earlyStopped'
+  | 'budget'
   | 'diverged'
   | 'user'
   | 'crashLoop'
   | 'invalidData'
   | 'outOfMemory'
   | 'internalError';
+
+/** As many claims in a row without a new epoch or state end the run. */
+export const restartsMax = 5;
 
 /** What a client may read about a failed run. */
 export interface RunFailure {

@@ -17,6 +17,7 @@ const listColumns = {
   status: true,
   stopReason: true,
   failure: true,
+  restarts: true,
   epoch: true,
   epochsPlanned: true,
   bestEpoch: true,

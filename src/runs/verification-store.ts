@@ -5,7 +5,7 @@ import type { Database, DatabaseTransaction } from '../db/client.ts';
 import type { Prisma } from '../db/generated/client.ts';
 import type { SqlDatabase } from '../db/sql.ts';
 import { notFound } from '../errors.ts';
-import type { Claimant, ClaimedRun } from './lease-store.ts';
+import type { Claimant, RecordedRun } from './lease-store.ts';
 import type { Verification } from './verification-schema.ts';
 
 const columns = {
@@ -79,8 +79,10 @@ export interface ClaimedVerification {
   readonly engineVersions: readonly string[];
   /** Of the model's parameters, as recorded at the end. */
   readonly weightsSha256: string | null;
+  /** Of the run: a time budget is nothing that a replay could meet by itself. */
+  readonly stopReason: string | null;
   /** As a worker would take it up. */
-  readonly run: ClaimedRun;
+  readonly run: RecordedRun;
 }
 
 /** As many claims without an answer end it. */
@@ -122,7 +124,7 @@ async function claim(
     )
     SELECT claimed."id", claimed."fence", claimed."fromEpoch", claimed."toEpoch",
       run."id" AS "runId", run."fence" AS "runFence", run."spec", run."epoch", run."epochsPlanned",
-      run."recipeSha256", run."chainSha256", run."weightsSha256", run."datasetId",
+      run."recipeSha256", run."chainSha256", run."weightsSha256", run."stopReason", run."datasetId",
       ARRAY(SELECT DISTINCT "engineVersion" FROM "RunAttempt" WHERE "runId" = run."id") AS "engineVersions",
       dataset."contentSha256", dataset."byteLength", dataset."rowCount",
       jsonb_path_query_array(dataset."columns", '$[*] ? (@.type == "categorical").name') AS "categorical"
@@ -131,19 +133,20 @@ async function claim(
   if (row === undefined) {
     return null;
   }
-  const { id, fence, fromEpoch, toEpoch, recipeSha256, weightsSha256, engineVersions, ...rest } = row;
+  const { id, fence, fromEpoch, toEpoch, recipeSha256, weightsSha256, stopReason, engineVersions, ...rest } =
+    row;
   const { runId, runFence, contentSha256, byteLength, rowCount, categorical, ...run } = rest;
   const dataset = { contentSha256, byteLength: Number(byteLength), rowCount, categorical };
   return {
-    ...{ hold: { id, fence }, fromEpoch, toEpoch, recipeSha256, weightsSha256, engineVersions },
+    ...{ hold: { id, fence }, fromEpoch, toEpoch, recipeSha256, weightsSha256, stopReason, engineVersions },
     run: { ...run, hold: { runId, fence: runFence }, dataset },
   };
 }
 
 type ClaimRow = VerificationHold &
   Omit<ClaimedVerification, 'hold' | 'run'> &
-  Omit<ClaimedRun, 'hold' | 'dataset'> &
-  Omit<ClaimedRun['dataset'], 'byteLength'> & {
+  Omit<RecordedRun, 'hold' | 'dataset'> &
+  Omit<RecordedRun['dataset'], 'byteLength'> & {
     readonly byteLength: bigint;
     readonly runId: string;
     readonly runFence: number;

@@ -8,7 +8,6 @@ import {
   releaseRun,
   renewLease,
   requeueExpired,
-  restartsMax,
   surrenderRun,
 } from '../../src/runs/lease-store.ts';
 import {
@@ -19,6 +18,7 @@ import {
   finishRun,
   listStates,
 } from '../../src/runs/progress-store.ts';
+import { restartsMax } from '../../src/runs/status.ts';
 import {
   claimant,
   eventsOf,
@@ -118,7 +118,13 @@ describe('a commit', () => {
   it('stores epochs, their events and the checkpoint together', async () => {
     const runId = await insertRun(at);
     const { hold } = await claimed(runId);
-    const checkpoint = { epoch: 2, stepsWithin: 0, sha256: 'abc', bytes: new Uint8Array([1, 2, 3]) };
+    const checkpoint = {
+      epoch: 2,
+      stepsWithin: 0,
+      withinMs: 0,
+      sha256: 'abc',
+      bytes: new Uint8Array([1, 2, 3]),
+    };
     const wanted = await commitEpochs(at.sql, hold, {
       epochs: [epoch(1), epoch(2, { loss: Number.NaN, accuracy: 0.5 })],
       checkpoint,
@@ -211,7 +217,7 @@ describe('a stale fence', () => {
 
   async function expectRefused(stale: Hold): Promise<void> {
     const before = [await readRun(stale.runId), await eventsOf(at, stale.runId)];
-    const checkpoint = { epoch: 2, stepsWithin: 0, sha256: 'stale', bytes: new Uint8Array(1) };
+    const checkpoint = { epoch: 2, stepsWithin: 0, withinMs: 0, sha256: 'stale', bytes: new Uint8Array(1) };
     expect(await renewLease(at.sql, stale, 15)).toBe('lost');
     expect(await commitEpochs(at.sql, stale, { epochs: [epoch(2)], checkpoint })).toBe('lost');
     expect(await finishRun(at.sql, stale, { action: 'succeed', stopReason: 'completed' })).toBe(false);
@@ -272,7 +278,7 @@ describe('the end', () => {
       results: { loss: 0.5, validationLoss: Number.POSITIVE_INFINITY },
       weightsSha256: 'weights',
       bestEpoch: 3,
-      model: { epoch: 3, stepsWithin: 0, sha256: 'model', bytes: new Uint8Array(8) },
+      model: { epoch: 3, stepsWithin: 0, withinMs: 0, sha256: 'model', bytes: new Uint8Array(8) },
     });
     expect(ended).toBe(true);
     expect(await readRun(hold.runId)).toMatchObject({
@@ -298,12 +304,12 @@ describe('the end', () => {
     const runId = await insertRun(at);
     const { hold } = await claimed(runId);
     await commitEpochs(at.sql, hold, { epochs: [epoch(1)], checkpoint: null });
-    const checkpoint = { epoch: 3, stepsWithin: 0, sha256: 'state', bytes: new Uint8Array([3]) };
+    const checkpoint = { epoch: 3, stepsWithin: 0, withinMs: 0, sha256: 'state', bytes: new Uint8Array([3]) };
     const outcome = {
       action: 'succeed',
       stopReason: 'completed',
       bestEpoch: 2,
-      model: { epoch: 2, stepsWithin: 0, sha256: 'model', bytes: new Uint8Array([2]) },
+      model: { epoch: 2, stepsWithin: 0, withinMs: 0, sha256: 'model', bytes: new Uint8Array([2]) },
     } as const;
     const last = { epochs: [epoch(1), epoch(2), epoch(3)], checkpoint };
     expect(await finishRun(at.sql, hold, outcome, last)).toBe(true);
@@ -326,7 +332,7 @@ describe('the end', () => {
     const runId = await insertRun(at);
     const { hold } = await claimed(runId);
     await controlRun(at.db, at.projectId, runId, 'cancel');
-    const model = { epoch: 2, stepsWithin: 0, sha256: 'model', bytes: new Uint8Array(1) };
+    const model = { epoch: 2, stepsWithin: 0, withinMs: 0, sha256: 'model', bytes: new Uint8Array(1) };
     const ended = await finishRun(
       at.sql,
       hold,
@@ -373,6 +379,7 @@ describe('the training states of a run', () => {
   const state = (n: number, stepsWithin = 0) => ({
     epoch: n,
     stepsWithin,
+    withinMs: 0,
     sha256: `state ${n}.${stepsWithin}`,
     bytes: new Uint8Array([n, stepsWithin]),
   });

@@ -1,7 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createLog } from '../../src/log.ts';
 import { controlRun } from '../../src/runs/control-store.ts';
 import { claimRun, releaseRun } from '../../src/runs/lease-store.ts';
 import { listStates } from '../../src/runs/progress-store.ts';
+import { startRun } from '../../workers/run.ts';
+import { createDataCaches } from '../../workers/run-data.ts';
+import { createThreadPool, type ThreadPool } from '../../workers/slots.ts';
 import type { Command } from './support/command.ts';
 import { claimant, eventsOf, insertRun, type RunDatabase, runDatabase, until } from './support/lifecycle.ts';
 import {
@@ -47,6 +51,58 @@ describe('a pause', () => {
   });
 });
 
+describe('a thread that takes longer over its state than a stop may take', () => {
+  const log = createLog('silent', 'test');
+  let threads: ThreadPool;
+  beforeAll(() => {
+    threads = createThreadPool(1, log, { entry: new URL('./support/bad-thread.mjs', import.meta.url) });
+  });
+  afterAll(() => threads.close());
+
+  /** A run of which the thread has told an epoch. */
+  async function begin() {
+    const runId = await insertRun(at, { spec: { end: 'dawdle' } });
+    const run = await claimRun(at.db, runId, claimant('test', 30));
+    if (run === null) throw new Error('the run was not queued');
+    const deps = { db: at.sql, caches: createDataCaches(), threads, threadsMax: 1, log };
+    // Looked at every 0.4 s, it would be taken for dead.
+    const times = { leaseSeconds: 1.2, stallSeconds: 2.5 };
+    const task = startRun({ ...deps, ...times, backend: 'interpreter' }, run);
+    await reachesEpoch(at, runId, 1);
+    const asks = async (action: 'pause' | 'cancel') => {
+      await controlRun(at.db, at.projectId, runId, action);
+      task.check();
+    };
+    return { runId, task, asks };
+  }
+  const place = { epoch: 1, stepsWithin: 4 };
+
+  it('is waited for by a pause', async () => {
+    const { runId, task, asks } = await begin();
+    await asks('pause');
+    await task.ended;
+    expect(await readRun(at, runId)).toMatchObject({ status: 'paused', epoch: 1 });
+    expect(await listStates(at.sql, runId)).toMatchObject([place]);
+  });
+
+  it('is waited for by a drain', async () => {
+    const { runId, task } = await begin();
+    task.drain();
+    await task.ended;
+    expect(await readRun(at, runId)).toMatchObject({ status: 'queued', epoch: 1 });
+    expect(await listStates(at.sql, runId)).toMatchObject([place]);
+  });
+
+  it('is not waited for by a cancel, also when that comes after a pause', async () => {
+    const { runId, task, asks } = await begin();
+    await asks('pause');
+    await asks('cancel');
+    await task.ended;
+    expect(await readRun(at, runId)).toMatchObject({ status: 'cancelled', epoch: 1 });
+    expect(await listStates(at.sql, runId)).toEqual([]);
+  });
+});
+
 describe('a pause of a run in training', () => {
   const epochs = 150;
   let worker: Command;
@@ -89,6 +145,23 @@ describe('a pause of a run in training', () => {
     const run = await ended(at, runId);
     expect(run).toMatchObject({ status: 'succeeded', fence: 4, weightsSha256: expected.weightsSha256 });
     expect(await hashesOf(runId)).toEqual(await hashesOf(undisturbed));
+  });
+
+  it('keeps what an epoch that is not finished has done', async () => {
+    const large = { epochs: 1, units: 4_096, batchSize: 1, everySeconds: 0.5 };
+    const undisturbed = await ended(at, await queueTraining(at, digits, large));
+    const runId = await queueTraining(at, digits, large);
+    const newest = async () => (await listStates(at.sql, runId))[0];
+    const before = await until(newest, 'a state within the first epoch');
+    expect(before).toMatchObject({ epoch: 0 });
+    await ask(runId, 'pause');
+    await until(async () => (await readRun(at, runId)).status === 'paused', 'the pause', 4_000);
+    const kept = await newest();
+    expect(kept).toMatchObject({ epoch: 0 });
+    expect(kept?.stepsWithin).toBeGreaterThan(before.stepsWithin);
+    await ask(runId, 'resume');
+    const { weightsSha256 } = undisturbed;
+    expect(await ended(at, runId)).toMatchObject({ status: 'succeeded', fence: 2, weightsSha256 });
   });
 
   it('and of one that is resumed at once never leaves it stuck', async () => {

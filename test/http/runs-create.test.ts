@@ -104,6 +104,18 @@ describe('POST /v1/runs', () => {
         '#/training/batchSize',
         /rows/,
       ],
+      [
+        'a budget of nothing',
+        { training: { epochs: 1, budget: {} } },
+        '#/training/budget',
+        /names no limit; give seconds, epochs, or both/,
+      ],
+      [
+        'a budget of no time',
+        { training: { epochs: 1, budget: { seconds: 0 } } },
+        '#/training/budget/seconds',
+        /more than 0/,
+      ],
       ['a seed past the integers', { seed: 2 ** 53 }, '#/seed', /9007199254740991/],
       [
         'a missing target',

@@ -20,6 +20,7 @@ describe('GET /v1/runs/{id}', () => {
     expect(answer.json()).toMatchObject({
       id,
       name: '<script>alert(1)</script>',
+      restarts: 0,
       spec: { training: { epochs: 3 } },
     });
     expect(answer.headers['content-type']).toMatch(/^application\/json/);

@@ -1,5 +1,20 @@
 // A training thread that comes to grief after one epoch, in the way that the spec asks for.
-import { parentPort } from 'node:worker_threads';
+import { createHash } from 'node:crypto';
+import { parentPort, workerData } from 'node:worker_threads';
+
+const shared = new Int32Array(workerData);
+/** In the protocol's shared memory; of the second nobody tells this thread. */
+const stop = 0;
+const untold = 5;
+
+/** What a large model takes a while to put into bytes. */
+function lateState() {
+  while (Atomics.load(shared, stop) === 0) Atomics.wait(shared, stop, 0, 10);
+  Atomics.wait(shared, untold, 0, 3_300);
+  const bytes = new Uint8Array([1, 2, 3]);
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  return { epoch: 1, stepsWithin: 4, withinMs: 1, sha256, bytes };
+}
 
 parentPort.on('message', ({ spec }) => {
   parentPort.postMessage({ type: 'prepared', epoch: 0 });
@@ -23,6 +38,7 @@ parentPort.on('message', ({ spec }) => {
       throw new Error('a trap');
     },
     nonsense: () => parentPort.postMessage({ type: 'epochs', epochs: 'two' }),
+    dawdle: () => parentPort.postMessage({ type: 'stopped', checkpoint: lateState() }),
     loop: () => {
       for (;;) {}
     },

@@ -50,7 +50,15 @@ export async function insertExample(at: RunDatabase, name: 'iris' | 'digits'): P
 export function queueTraining(
   at: RunDatabase,
   datasetId: string,
-  { target = 'digit', epochs = 20, units = 32, learningRate = 0.001, batchSize = 32, everySeconds = 10 } = {},
+  {
+    target = 'digit',
+    epochs = 20,
+    units = 32,
+    learningRate = 0.001,
+    batchSize = 32,
+    everySeconds = 10,
+    training = {} as object,
+  } = {},
 ): Promise<string> {
   const classes = target === 'digit' ? 10 : 3;
   const spec = {
@@ -64,7 +72,7 @@ export function queueTraining(
     },
     loss: { kind: 'crossEntropy' },
     optimizer: { kind: 'adam', learningRate },
-    training: { epochs, batchSize, checkpoints: { everySeconds } },
+    training: { epochs, batchSize, checkpoints: { everySeconds }, ...training },
     metrics: ['accuracy'],
   } as unknown as EngineSpecInput;
   const parsed = JSON.parse(JSON.stringify(engineSpec.parse(spec)));

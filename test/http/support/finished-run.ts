@@ -42,7 +42,7 @@ export async function trainedRun(service: TestService, more: object = {}): Promi
       chainSha256 = chainOf(chainSha256, epoch, weightsSha256);
       const row = { epoch, metrics, diverged, weightsSha256, chainSha256, ...common };
       const bytes = new Uint8Array(training.checkpoint());
-      const checkpoint = { epoch, stepsWithin: 0, sha256: sha256(bytes), bytes };
+      const checkpoint = { epoch, stepsWithin: 0, withinMs: 0, sha256: sha256(bytes), bytes };
       await commitEpochs(db, claimed.hold, { epochs: [row], checkpoint });
     }
     const model = new Uint8Array(training.model());
@@ -52,7 +52,7 @@ export async function trainedRun(service: TestService, more: object = {}): Promi
       stopReason: 'completed',
       results: training.results(),
       weightsSha256: sha256(training.parameterBytes()),
-      model: { epoch: training.epoch, stepsWithin: 0, sha256: sha256(model), bytes: model },
+      model: { epoch: training.epoch, stepsWithin: 0, withinMs: 0, sha256: sha256(model), bytes: model },
     });
     return { id, model, state };
   } finally {

@@ -395,6 +395,18 @@ describe('show', () => {
     const { out: json } = await trainyard(['show', run.id, '--json']);
     expect(JSON.parse(json)).toMatchObject({ later: 'field', results });
   });
+
+  it.each([
+    [{ seconds: 90, epochs: 20 }, '1 min 30 s of training or 20 epochs'],
+    [{ seconds: 0.02 }, '0.02 s of training'],
+    [{ epochs: 1 }, '1 epoch'],
+  ])('says that the run has spent its budget of %o', async (budget, words) => {
+    const spec = { data: { dataset: 'd', target: 't' }, training: { budget } };
+    const answer = runJson({ status: 'succeeded', stopReason: 'budget', spec });
+    await serve({ [`GET /v1/runs/${run.id}`]: (_request, response) => sendJson(response, 200, answer) });
+    const { out } = await trainyard(['show', run.id]);
+    expect(out).toContain(`  status   succeeded (budget)\n  epochs   0 of 3\n  budget   ${words}\n`);
+  });
 });
 
 describe('a service that does not help', () => {

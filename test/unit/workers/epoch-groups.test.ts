@@ -9,7 +9,13 @@ const epoch = (n: number) => ({
   durationMs: 1,
   bestEpoch: null,
 });
-const checkpoint = (n: number) => ({ epoch: n, stepsWithin: 0, sha256: '', bytes: new Uint8Array(1) });
+const checkpoint = (n: number) => ({
+  epoch: n,
+  stepsWithin: 0,
+  withinMs: 0,
+  sha256: '',
+  bytes: new Uint8Array(1),
+});
 
 function setUp() {
   const sent: EpochGroup[] = [];
@@ -58,6 +64,14 @@ it('sends the newest checkpoint with the epochs up to it', () => {
   groups.add(epoch(4), null);
   expect(sent.map((group) => group.checkpoint?.epoch)).toEqual([2]);
   expect(groups.take().checkpoint).toBeNull();
+});
+
+it('keeps the last state for whoever takes the rest', () => {
+  const { groups, sent } = setUp();
+  groups.add(epoch(1), checkpoint(1));
+  groups.addLast({ ...checkpoint(1), stepsWithin: 5 });
+  expect(sent).toEqual([]);
+  expect(groups.take()).toMatchObject({ epochs: [{ epoch: 1 }], checkpoint: { stepsWithin: 5 } });
 });
 
 it('sends a state within an epoch at once, with the epochs before it', () => {

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { sha256Hex } from '../../../src/idempotency/sha256.ts';
-import { createProgress } from '../../../workers/progress.ts';
+import { createProgress, type ProgressDeps } from '../../../workers/progress.ts';
 import { until } from '../../flow/support/lifecycle.ts';
 
 type Commit = { epochs: number[]; checkpoint: number | null };
 
 function setUp(
   answer: () => Promise<'running' | 'lost'> = async () => 'running',
-  stored = { epoch: 0, chainSha256: 'recipe' },
+  claimed: Partial<ProgressDeps['run']> = {},
 ) {
   const chains: string[] = [];
   const commits: Commit[] = [];
@@ -15,8 +15,7 @@ function setUp(
   const committed: (number | null)[] = [];
   const hopeless: unknown[] = [];
   const progress = createProgress({
-    epochsPlanned: 10,
-    stored,
+    run: { epoch: 0, epochsPlanned: 10, chainSha256: 'recipe', trainedMs: 0, budget: null, ...claimed },
     commit: async ({ epochs, checkpoint }) => {
       commits.push({ epochs: epochs.map(({ epoch }) => epoch), checkpoint: checkpoint?.epoch ?? null });
       chains.push(...epochs.map(({ chainSha256 }) => chainSha256));
@@ -37,7 +36,13 @@ const epoch = (n: number) => ({
   durationMs: 1,
   bestEpoch: null,
 });
-const checkpoint = (n: number) => ({ epoch: n, stepsWithin: 0, sha256: '', bytes: new Uint8Array(1) });
+const checkpoint = (n: number) => ({
+  epoch: n,
+  stepsWithin: 0,
+  withinMs: 0,
+  sha256: '',
+  bytes: new Uint8Array(1),
+});
 
 describe('the progress of a run', () => {
   it('commits in order, what came during a commit together, and the newest checkpoint with the last', async () => {
@@ -115,6 +120,21 @@ describe('the progress of a run', () => {
     hopeless.progress.add([epoch(1)], null);
     await hopeless.progress.flush();
     expect(await hopeless.progress.take()).toBeNull();
+  });
+
+  const remaining = async (claimed: Partial<ProgressDeps['run']>) => {
+    const { progress } = setUp(undefined, claimed);
+    progress.add([{ ...epoch(1), durationMs: 2_000 }], null);
+    progress.add([{ ...epoch(2), durationMs: 2_000 }], null);
+    return (await progress.take())?.epochs.map(({ etaSeconds }) => etaSeconds);
+  };
+
+  it('says how long it still takes, as far as a budget allows', async () => {
+    expect(await remaining({})).toEqual([18, 16]);
+    expect(await remaining({ budget: { epochs: 4 } })).toEqual([6, 4]);
+    expect(await remaining({ budget: { seconds: 9.5 }, trainedMs: 1_000 })).toEqual([6.5, 4.5]);
+    expect(await remaining({ budget: { seconds: 3 } })).toEqual([1, 0]);
+    expect(await remaining({ budget: { seconds: 3_600, epochs: 12 } })).toEqual([18, 16]);
   });
 
   it('says when there is no hope, and flushes all the same', async () => {

@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "Checkpoint" ADD COLUMN     "withinMs" DOUBLE PRECISION NOT NULL DEFAULT 0;
