@@ -113,7 +113,7 @@ it('of time survives its worker, and counts nothing that was lost with it', asyn
 
 it('of less time than an epoch takes leaves the weights as they stand', async () => {
   const runId = await queueTraining(at, digits, {
-    ...{ units: 16_384, batchSize: 1 },
+    ...{ units: 8_192, batchSize: 1 },
     training: { budget: { seconds: 0.3 } },
   });
   const run = await ended(at, runId);
@@ -124,6 +124,27 @@ it('of less time than an epoch takes leaves the weights as they stand', async ()
   expect(model).toMatchObject({ epoch: 0, stepsWithin: expect.any(Number) });
   expect(model?.stepsWithin).toBeGreaterThan(0);
   expect(await spentMs(runId)).toBeGreaterThanOrEqual(300);
+});
+
+it('of time counts what an unfinished epoch had taken when the run was paused', async () => {
+  const runId = await queueTraining(at, digits, {
+    ...{ units: 8_192, batchSize: 1, everySeconds: 0.5 },
+    training: { budget: { seconds: 3_600 } },
+  });
+  const newest = () =>
+    at.db.checkpoint.findFirst({ where: { runId, role: 'state' }, orderBy: { stepsWithin: 'desc' } });
+  await until(async () => (await newest()) !== null, 'a state within the first epoch');
+  await controlRun(at.db, at.projectId, runId, 'pause');
+  await until(async () => (await readRun(at, runId)).status === 'paused', 'the pause');
+  const paused = await newest();
+  expect(paused).toMatchObject({ epoch: 0 });
+  expect(paused?.withinMs).toBeGreaterThanOrEqual(500);
+  // As if it had taken all of the budget.
+  await at.db.checkpoint.updateMany({ where: { runId }, data: { withinMs: 3_600_000 } });
+  await controlRun(at.db, at.projectId, runId, 'resume');
+  expect(await ended(at, runId)).toMatchObject({ status: 'succeeded', stopReason: 'budget', epoch: 0 });
+  const model = await at.db.checkpoint.findFirst({ where: { runId, role: 'model' } });
+  expect(model?.stepsWithin).toBe(paused?.stepsWithin);
 });
 
 it('restores the best epoch where the spec says so', async () => {
