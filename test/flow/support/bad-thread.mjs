@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 
-const shared = new Int32Array(workerData);
+const shared = new Int32Array(workerData.buffer);
 /** In the protocol's shared memory; of the second nobody tells this thread. */
 const stop = 0;
 const untold = 5;
