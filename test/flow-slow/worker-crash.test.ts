@@ -139,7 +139,7 @@ describe('a run whose worker', () => {
 });
 
 describe('a run of one long epoch', () => {
-  const long = { epochs: 1, units: 1024, batchSize: 1, everySeconds: 0.5 };
+  const long = { epochs: 1, units: 8192, batchSize: 1, everySeconds: 0.5 };
 
   it('goes on within it after its worker was killed, and ends the same', async () => {
     const alone = await queueTraining(at, digits, long);
