@@ -4,6 +4,7 @@ import { STATUS_CODES } from 'node:http';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { RequestValidationError } from 'fastify-zod-openapi';
 import { z } from 'zod';
+import { isOutage } from '../db/outage.ts';
 import { catalogue, type ProblemCode, ProblemError, problem } from '../errors.ts';
 import { describeIssues, type Place } from './zod-issues.ts';
 
@@ -76,7 +77,7 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, error:
 export function problemBody(error: ProblemError, instance: string, requestId: string): Problem {
   const { status, title } = catalogue[error.code];
   const type = `urn:trainyard:problem:${error.code}`;
-  const inside = status >= 500;
+  const inside = error.code === 'internal';
   return {
     type,
     title,
@@ -111,17 +112,6 @@ const fastifyCodes: Readonly<Record<string, [ProblemCode, string]>> = {
   FST_ERR_ROUTE_METHOD_NOT_SUPPORTED: ['method-not-allowed', 'The method is not known.'],
 };
 
-const databaseAway = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ETIMEDOUT',
-  'ENOTFOUND',
-  'P1001',
-  'P1002',
-  'P1017',
-  'P2024',
-]);
-
 /** The answer to whatever was thrown. */
 export function toProblem(error: FastifyError | ProblemError, request: FastifyRequest): ProblemError {
   if (error instanceof ProblemError) return error;
@@ -130,10 +120,15 @@ export function toProblem(error: FastifyError | ProblemError, request: FastifyRe
   if (mapped) return problem(...mapped);
   if (error.statusCode === 400) return problem('malformed-request', 'The request could not be read.');
   if (error.statusCode === 404) return problem('not-found', 'There is nothing at this address.');
-  if (databaseAway.has(error.code)) {
-    return problem('unavailable', 'The database does not answer.', { headers: { 'retry-after': '5' } });
-  }
+  if (isOutage(error)) return databaseAway();
   return problem('internal', 'Internal error.');
+}
+
+/** Whatever is wrong with it: the client can only come back. */
+export function databaseAway(): ProblemError {
+  return problem('unavailable', 'The database cannot be used at the moment; try again in some seconds.', {
+    headers: { 'retry-after': '5' },
+  });
 }
 
 function validationProblem(error: FastifyError, request: FastifyRequest): ProblemError {
