@@ -41,9 +41,12 @@ export const problemSchema = z
 
 export type Problem = z.output<typeof problemSchema>;
 
-/** Response entries for a route's schema. A fresh object each: a shared one turns into an empty schema. */
+/**
+ * Response entries for a route's schema, with the 503 that any of them may come to. A fresh object each: a shared one
+ * turns into an empty schema.
+ */
 export function problemResponses<const Status extends number>(...statuses: Status[]) {
-  const entries = [...new Set(statuses)].map((status) => [
+  const entries = [...new Set([...statuses, 503])].map((status) => [
     status,
     {
       description: STATUS_CODES[status] ?? 'Problem',
@@ -51,7 +54,7 @@ export function problemResponses<const Status extends number>(...statuses: Statu
     },
   ]);
   return Object.fromEntries(entries) as Record<
-    Status,
+    Status | 503,
     { description: string; content: { 'application/problem+json': { schema: typeof problemSchema } } }
   >;
 }
