@@ -45,7 +45,7 @@ const COPIES_OF_STATE = 2;
 /** Current and last finished epoch's state, and the best weights. One is stored while the driver holds a copy. */
 const CHECKPOINTS = 2;
 /** A compiled kernel, with what it was compiled from. */
-const BYTES_PER_KERNEL = 16 * 1024;
+const BYTES_PER_KERNEL = 192 * 1024;
 /** A product packs a panel of one side, in each thread that shares it. */
 const PACKING_THREADS = 16;
 /** The thread with the engine in it, and the tables of its calls. */
