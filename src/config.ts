@@ -23,6 +23,8 @@ export interface Config {
   readonly keySecret: string | undefined;
   /** Runs trained at the same time by one worker process. */
   readonly workerSlots: number;
+  /** Bytes that a worker's trainings may take together. Absent: most of what its process may have. */
+  readonly workerMemory: number | undefined;
   readonly engineBackend: 'auto' | 'native' | 'wasm' | 'interpreter';
   readonly leaseSeconds: number;
   readonly reconcileSeconds: number;
@@ -45,6 +47,15 @@ function wholeNumber(from: number, to: number, fallback: number) {
     .refine((n) => n >= from && n <= to, expected)
     .default(fallback);
 }
+
+const byteUnits: Readonly<Record<string, number>> = { '': 1, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+
+const byteCount = z
+  .string()
+  .regex(/^[1-9]\d{0,14} ?(MiB|GiB)?$/, 'a number of bytes, MiB or GiB, like 6GiB')
+  .transform((text) => Number.parseInt(text, 10) * (byteUnits[text.replace(/^\d+ ?/, '')] ?? 1))
+  .refine((bytes) => bytes >= 64 * 1024 ** 2 && bytes <= 2 ** 50, 'at least 64MiB, at most 1048576GiB')
+  .optional();
 
 function urlOf(protocols: readonly string[], example: string) {
   return z
@@ -72,6 +83,7 @@ const environment = z.object({
   API_KEY: z.string().refine(isKey, 'a Trainyard key, ty_… as the service wrote it').optional(),
   KEY_SECRET: z.string().min(32, 'at least 32 random characters').optional(),
   WORKER_SLOTS: wholeNumber(1, 1024, availableParallelism()),
+  WORKER_MEMORY: byteCount,
   ENGINE_BACKEND: oneOf(['auto', 'native', 'wasm', 'interpreter'], 'auto'),
   LEASE_SECONDS: wholeNumber(2, 3600, 15),
   RECONCILE_SECONDS: wholeNumber(1, 3600, 5),
@@ -116,6 +128,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     apiKey: values.API_KEY,
     keySecret: values.KEY_SECRET,
     workerSlots: values.WORKER_SLOTS,
+    workerMemory: values.WORKER_MEMORY,
     engineBackend: values.ENGINE_BACKEND,
     leaseSeconds: values.LEASE_SECONDS,
     reconcileSeconds: values.RECONCILE_SECONDS,
@@ -136,6 +149,7 @@ export function childEnvironment(config: Config): NodeJS.ProcessEnv {
     API_KEY: config.apiKey ?? '',
     KEY_SECRET: config.keySecret ?? '',
     WORKER_SLOTS: String(config.workerSlots),
+    WORKER_MEMORY: String(config.workerMemory ?? ''),
     ENGINE_BACKEND: config.engineBackend,
     LEASE_SECONDS: String(config.leaseSeconds),
     RECONCILE_SECONDS: String(config.reconcileSeconds),

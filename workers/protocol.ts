@@ -151,7 +151,7 @@ export const threadMessage = z.discriminatedUnion('type', [
   }),
   z.object({
     type: z.literal('failed'),
-    code: z.enum(['invalidData', 'internalError']),
+    code: z.enum(['invalidData', 'outOfMemory', 'internalError']),
     /** For the client. */
     detail: z.string(),
     /** For the log. */

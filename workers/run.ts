@@ -8,6 +8,7 @@ import { appendLog, commitEpochs } from '../src/runs/progress-store.ts';
 import type { HeldStatus } from '../src/runs/status.ts';
 import type { WorkerBackend } from './engine-backend.ts';
 import { startHeartbeat } from './heartbeat.ts';
+import { outOfMemory } from './out-of-memory.ts';
 import { persist } from './persist.ts';
 import { createProgress } from './progress.ts';
 import { control, type ThreadMessage } from './protocol.ts';
@@ -242,8 +243,7 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
   const run = async (): Promise<boolean> => {
     try {
       const last = await train().catch(failedStart);
-      const answered = last.type === 'stopped' || last.type === 'finished' || last.type === 'failed';
-      if (thread !== null && answered) {
+      if (thread !== null && isReusable(last)) {
         deps.threads.release(thread);
       } else {
         await thread?.terminate();
@@ -274,6 +274,15 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
     trained,
     ended: run().then((waits) => ({ waits, hold })),
   };
+}
+
+/** A thread that ran into a limit may hold what brought it there. */
+function isReusable(end: End): boolean {
+  return (
+    end.type === 'stopped' ||
+    end.type === 'finished' ||
+    (end.type === 'failed' && end.code !== outOfMemory.code)
+  );
 }
 
 function failedStart(error: unknown): End {

@@ -4,6 +4,7 @@ import { failpoint } from '../src/failpoints.ts';
 import { type Hold, releaseRun, surrenderRun } from '../src/runs/lease-store.ts';
 import { finishRun, type Outcome } from '../src/runs/progress-store.ts';
 import type { RunFailure, RunStatus } from '../src/runs/status.ts';
+import { outOfMemory } from './out-of-memory.ts';
 import { type Persistence, persist } from './persist.ts';
 import type { Progress } from './progress.ts';
 import type { EndMessage } from './protocol.ts';
@@ -95,11 +96,6 @@ async function finish({ db, hold, progress, log, signal }: Settlement, outcome: 
     failpoint('end.committed');
   }
 }
-
-const outOfMemory: RunFailure = {
-  code: 'outOfMemory',
-  detail: 'The training needs more memory than a training thread has.',
-};
 
 const diverged: RunFailure = {
   code: 'diverged',

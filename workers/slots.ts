@@ -40,10 +40,14 @@ export interface ThreadPool {
 
 export interface ThreadOptions {
   readonly entry?: URL;
+  /** Of a thread's objects; what it computes with lies outside. A thread that wants more ends, alone. */
   readonly heapMegabytesMax?: number;
   /** Shared evenly by the trainings that are under way; 1 unless told. */
   readonly cores?: number;
 }
+
+/** Above what compiling the largest network takes. */
+const heapMegabytesDefault = 1_536;
 
 export function createThreadPool(slots: number, log: Log, options: ThreadOptions = {}): ThreadPool {
   const idle = new Set<Thread>();
@@ -104,7 +108,8 @@ interface Thread extends TrainingThread {
 }
 
 function startThread(log: Log, options: ThreadOptions, onGone: () => void): Thread {
-  const { entry = new URL('./thread.js', import.meta.url), heapMegabytesMax } = options;
+  const { entry = new URL('./thread.js', import.meta.url), heapMegabytesMax = heapMegabytesDefault } =
+    options;
   const buffer = new SharedArrayBuffer(controlBytes);
   const shared = new Int32Array(buffer);
   // Nothing of the process's surroundings is the engine's business.
@@ -113,7 +118,7 @@ function startThread(log: Log, options: ThreadOptions, onGone: () => void): Thre
     env: {},
     argv: [],
     execArgv: [],
-    ...(heapMegabytesMax !== undefined && { resourceLimits: { maxOldGenerationSizeMb: heapMegabytesMax } }),
+    resourceLimits: { maxOldGenerationSizeMb: heapMegabytesMax },
   });
   let onMessage: (message: ThreadMessage) => void = () => undefined;
   let onDeath: ((death: { code: string | null; error: unknown }) => void) | null = null;

@@ -2,6 +2,7 @@
 // of need, so that the engine's modules are loaded when a run arrives.
 import { parentPort, workerData } from 'node:worker_threads';
 import { joinFailpoints } from '../src/failpoints.ts';
+import { isOutOfMemory, outOfMemory } from './out-of-memory.ts';
 import { type ChunkMessage, type ThreadMessage, workerMessage } from './protocol.ts';
 import { train } from './training.ts';
 import { verify } from './verify.ts';
@@ -14,6 +15,11 @@ const shared = new Int32Array(workerData.buffer);
 joinFailpoints(workerData.failpoints);
 
 const post = (message: ThreadMessage, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer);
+
+const internalError = {
+  code: 'internalError',
+  detail: 'The training stopped because of an error of the service.',
+} as const;
 
 let deliver: (chunk: ChunkMessage) => void = () => undefined;
 const nextChunk = (): Promise<ChunkMessage> => {
@@ -34,10 +40,10 @@ port.on('message', async (data: unknown) => {
       await train(message, shared, post, nextChunk);
     }
   } catch (error) {
+    const failure = isOutOfMemory(error) ? outOfMemory : internalError;
     post({
       type: 'failed',
-      code: 'internalError',
-      detail: 'The training stopped because of an error of the service.',
+      ...failure,
       error: error instanceof Error ? (error.stack ?? error.message) : String(error),
     });
   }

@@ -13,6 +13,7 @@ import {
   surrenderVerification,
 } from '../src/runs/verification-store.ts';
 import { startHeartbeat } from './heartbeat.ts';
+import { outOfMemory } from './out-of-memory.ts';
 import { type Persistence, persist } from './persist.ts';
 import { control, type ThreadMessage, type VerifyMessage } from './protocol.ts';
 import type { RunDeps } from './run.ts';
@@ -124,7 +125,9 @@ export function startVerification(deps: RunDeps, claimed: ClaimedVerification): 
       case 'stopped':
         return releaseVerification(db, hold);
       case 'failed':
-        if (last.error === null) return failVerification(db, hold, last.detail);
+        // Memory that is refused once is refused again.
+        if (last.error === null || last.code === outOfMemory.code)
+          return failVerification(db, hold, last.detail);
         log.error({ err: last.error }, 'the verification failed');
         return surrenderVerification(db, hold);
       case 'died':

@@ -8,11 +8,13 @@ import {
   claimNextVerification,
   claimVerification,
 } from '../src/runs/verification-store.ts';
+import type { MemoryBudget } from './memory-budget.ts';
 import type { VerificationTask } from './verification.ts';
 
 export interface VerifierDeps {
   readonly db: SqlDatabase;
-  readonly claimant: Claimant;
+  readonly claimant: Omit<Claimant, 'memory'>;
+  readonly budget: MemoryBudget;
   readonly log: Log;
   start(claimed: ClaimedVerification): VerificationTask;
 }
@@ -26,18 +28,25 @@ export interface Verifier {
   drain(): Promise<void>;
 }
 
-export function createVerifier({ db, claimant, log, start }: VerifierDeps): Verifier {
+type Claim = (claimant: Claimant) => Promise<ClaimedVerification | null>;
+
+export function createVerifier({ db, claimant, budget, log, start }: VerifierDeps): Verifier {
   let working: Promise<void> | null = null;
   let task: VerificationTask | null = null;
   let stopping = false;
   /** Somebody rang meanwhile: look once more. */
   let again = false;
 
-  const work = async (claim: () => Promise<ClaimedVerification | null>): Promise<boolean> => {
-    const claimed = await claim().catch((error: unknown) => {
-      log.warn({ err: error }, 'could not claim a verification');
-      return null;
-    });
+  const work = async (claim: Claim): Promise<boolean> => {
+    const claimed = await budget
+      .claim(
+        (memory) => claim({ ...claimant, memory }),
+        ({ run: { memoryBytes } }) => memoryBytes,
+      )
+      .catch((error: unknown) => {
+        log.warn({ err: error }, 'could not claim a verification');
+        return null;
+      });
     if (claimed === null) return false;
     const { hold, run } = claimed;
     log.info({ verification: hold.id, run: run.hold.runId }, 'verification starts');
@@ -45,16 +54,17 @@ export function createVerifier({ db, claimant, log, start }: VerifierDeps): Veri
     if (stopping) task.drain();
     await task.ended;
     task = null;
+    budget.release(run.memoryBytes);
     log.info({ verification: hold.id, run: run.hold.runId }, 'verification ended');
     return true;
   };
-  const next = () => claimNextVerification(db, claimant);
+  const next: Claim = (now) => claimNextVerification(db, now);
   /** One after the other, as long as there are some. */
-  const workAll = async (first: () => Promise<ClaimedVerification | null>): Promise<void> => {
+  const workAll = async (first: Claim): Promise<void> => {
     let claim = first;
     while (!stopping && (await work(claim))) claim = next;
   };
-  const begin = (first: () => Promise<ClaimedVerification | null>): void => {
+  const begin = (first: Claim): void => {
     again ||= working !== null;
     if (working !== null || stopping) return;
     working = workAll(first).finally(() => {
@@ -65,7 +75,7 @@ export function createVerifier({ db, claimant, log, start }: VerifierDeps): Veri
   };
 
   return {
-    ring: (id) => begin(() => claimVerification(db, id, claimant)),
+    ring: (id) => begin((now) => claimVerification(db, id, now)),
     poll: () => begin(next),
     drain: async () => {
       stopping = true;

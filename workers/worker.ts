@@ -10,10 +10,13 @@ import { failpoint } from '../src/failpoints.ts';
 import type { Log } from '../src/log.ts';
 import { createTicketQueue } from '../src/queue/queue.ts';
 import { runControlChannel } from '../src/runs/events-store.ts';
-import { type ClaimedRun, claimNextRun, claimRun } from '../src/runs/lease-store.ts';
+import { type Claimant, type ClaimedRun, claimNextRun, claimRun } from '../src/runs/lease-store.ts';
 import { startReconciler } from '../src/runs/reconciler.ts';
 import { issueTickets } from '../src/runs/tickets.ts';
 import { chooseBackend, engineOf } from './engine-backend.ts';
+import { createMemoryBudget } from './memory-budget.ts';
+import { trainingMemory } from './process-memory.ts';
+import { register } from './registration.ts';
 import { type RunTask, startRun } from './run.ts';
 import { createDataCaches } from './run-data.ts';
 import { createThreadPool } from './slots.ts';
@@ -41,11 +44,13 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
   const db = createSqlPool(databaseUrl, { poolMax: Math.min(4 + workerSlots * 2, 20) });
   const queue = createTicketQueue({ redisUrl, databaseUrl, prefix: config.queuePrefix, log });
   const caches = createDataCaches();
+  const memoryBytes = config.workerMemory ?? trainingMemory();
+  const budget = createMemoryBudget(memoryBytes);
   const workerId = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const claimant = { workerId, leaseSeconds, engine: engineOf(backend) };
   const taskDeps = { db, caches, threads, backend, threadsMax, leaseSeconds, stallSeconds, log };
   const verifier = createVerifier({
-    ...{ db, claimant, log },
+    ...{ db, claimant, budget, log },
     start: (claimed) => startVerification(taskDeps, claimed),
   });
   const stopping = new AbortController();
@@ -54,6 +59,9 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
   let busy = 0;
   let lastTrainingMs = Number.POSITIVE_INFINITY;
   let roomMade: () => void = () => undefined;
+  /** Whether a run was rung for that did not fit: when another ends it is time to look again. */
+  let passedOver = false;
+  let pollSooner: () => void = () => undefined;
   const hasRoom = () => busy < workerSlots && tasks.size < workerSlots * tasksPerSlot;
 
   const freeSlot = (): void => {
@@ -62,16 +70,21 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
   };
 
   /** Takes a slot for what `claim` may bring. False: nothing was claimed. */
-  const tryClaim = async (claim: () => Promise<ClaimedRun | null>): Promise<boolean> => {
+  const tryClaim = async (claim: (now: Claimant) => Promise<ClaimedRun | null>): Promise<boolean> => {
     if (!hasRoom()) {
       return false;
     }
     busy++;
     failpoint('claim.before');
-    const claimed = await claim().catch((error: unknown) => {
-      log.warn({ err: error }, 'could not claim a run');
-      return null;
-    });
+    const claimed = await budget
+      .claim(
+        (memory) => claim({ ...claimant, memory }),
+        (run) => run.memoryBytes,
+      )
+      .catch((error: unknown) => {
+        log.warn({ err: error }, 'could not claim a run');
+        return null;
+      });
     if (claimed === null) {
       freeSlot();
       return false;
@@ -99,7 +112,9 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
       if (tasks.get(runId) === task) {
         tasks.delete(runId);
       }
+      budget.release(claimed.memoryBytes);
       roomMade();
+      if (passedOver) pollSooner();
       if (waits) {
         await issueTickets({ db, queue, log }, [{ runId, fence }]);
       }
@@ -124,7 +139,8 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
       const runId = await queue.receive(stopping.signal);
       if (runId !== null) {
         await room();
-        const claim = tryClaim(() => claimRun(db, runId, claimant)).then((isRun) => {
+        const claim = tryClaim((now) => claimRun(db, runId, now)).then((isRun) => {
+          passedOver ||= !isRun;
           if (!isRun) verifier.ring(runId);
         });
         claims.add(claim);
@@ -137,11 +153,13 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
   /** The look at the door: while the queue is away runs start all the same, only later. */
   const servePolls = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
-      while (!stopping.signal.aborted && (await tryClaim(() => claimNextRun(db, claimant)))) {}
+      passedOver = false;
+      while (!stopping.signal.aborted && (await tryClaim((now) => claimNextRun(db, now)))) {}
       verifier.poll();
-      await wait(config.reconcileSeconds * 1_000, undefined, { signal: stopping.signal }).catch(
-        () => undefined,
-      );
+      if (stopping.signal.aborted) return;
+      const sooner = new AbortController();
+      pollSooner = () => sooner.abort();
+      await wait(config.reconcileSeconds * 1_000, undefined, sooner).catch(() => undefined);
     }
   };
 
@@ -151,6 +169,9 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
     }
   };
   const listener = await listenSooner(databaseUrl, (runId) => tasks.get(runId)?.check(), checkAll, log);
+  const entry = { id: workerId, hostname: hostname(), slots: workerSlots, memoryBytes };
+  const { backend: engine, version: engineVersion } = claimant.engine;
+  const registration = await register(db, { ...entry, backend: engine, engineVersion }, log);
   const reconciler = startReconciler({ db, databaseUrl, queue, log }, config.reconcileSeconds);
   const serving = Promise.all([serveTickets(), servePolls()]);
 
@@ -158,11 +179,13 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
     drain: async () => {
       stopping.abort();
       roomMade();
+      pollSooner();
+      const leaving = registration.end();
       const ended = [...tasks.values()].map((task) => {
         task.drain();
         return task.ended;
       });
-      await Promise.all([serving, reconciler.stop(), verifier.drain(), ...ended]);
+      await Promise.all([serving, reconciler.stop(), verifier.drain(), leaving, ...ended]);
       // A claim that was under way when the stop came has started its task by now, and drained it.
       await Promise.all([...tasks.values()].map((task) => task.ended));
       await Promise.all([listener.close(), queue.close(), threads.close()]);

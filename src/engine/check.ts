@@ -42,6 +42,11 @@ export function checkSpec(
   ];
 }
 
+/** Bytes that a worker has to have for the run. The spec has been checked. */
+export function memoryNeed({ spec, task }: Resolved, rowCount: number): number {
+  return estimateCost({ spec, task }, rowCount, rowCount).memoryBytes;
+}
+
 /** Rows of each part, as the split will assign them for a target without strata. */
 function partSizes(spec: ResolvedSpec, rows: number): Readonly<Record<Part, number>> {
   return splits.get(spec.data.split.kind).sizes(rows, spec.data.split);

@@ -19,6 +19,8 @@ export interface Cost {
   /** Of the matrix products, over all epochs. */
   readonly flops: number;
   readonly bytes: number;
+  /** What a worker has to have for it: besides those bytes its checkpoints, its code and its thread. */
+  readonly memoryBytes: number;
   /** Of the compiled steps, roughly: what compiling takes. */
   readonly kernels: number;
 }
@@ -41,6 +43,14 @@ const ROW_VECTORS = 8;
 const COPIES_OF_DATA = 2;
 /** Current and last finished epoch's state; gradient and best weights come on top. */
 const COPIES_OF_STATE = 2;
+/** Current and last finished epoch's state, and the best weights. One is stored while the driver holds a copy. */
+const CHECKPOINTS = 2;
+/** A compiled kernel, with what it was compiled from. */
+const BYTES_PER_KERNEL = 192 * 1024;
+/** A product packs a panel of one side, in each thread that shares it. */
+const PACKING_THREADS = 16;
+/** The thread with the engine in it, and the tables of its calls. */
+const THREAD_BYTES = 40 * 1024 ** 2;
 
 /** Columns of the encoded features. */
 export function encodedWidth(task: Task, spec: ResolvedSpec): number {
@@ -63,6 +73,7 @@ export function estimateCost({ spec, task }: Resolved, rows: number, trainingRow
   // The data, and what scores and their gradient are computed from, come on top of what the layers put out.
   let perSample = padded(features) + COPIES_OF_OUTPUT * padded(task.outputs);
   let vectors = 0;
+  let widest = padded(features);
   for (const [i, layer] of spec.model.layers.entries()) {
     const kind = layers.get(layer.kind);
     const inputs = given[i] ?? [];
@@ -75,6 +86,7 @@ export function estimateCost({ spec, task }: Resolved, rows: number, trainingRow
     const copies = COPIES_PER_ACTIVATION + (sumsRows(kind.activation(layer)) ? COPIES_OF_PARTS : 0);
     perSample += copies * sizeInPanels(shape);
     for (const image of kind.workspace?.(inputs, layer) ?? []) perSample += sizeInPanels(image);
+    widest = Math.max(widest, ...inputs.map(({ features: depth }) => padded(depth)), padded(shape.features));
     vectors += COLUMN_VECTORS * padded(shape.features) + ROW_VECTORS * padded(batchSize * positionsOf(shape));
   }
   const slots = optimizers.get(spec.optimizer.kind).slots(spec.optimizer).length;
@@ -83,10 +95,16 @@ export function estimateCost({ spec, task }: Resolved, rows: number, trainingRow
     perSample * batchSize +
     vectors +
     rows * (features + task.outputs) * COPIES_OF_DATA;
+  const bytes = floats * FLOAT_BYTES;
+  const checkpoint = parametersPadded * (COPIES_OF_STATE * (1 + slots) + 1) * FLOAT_BYTES;
+  const packing = widest * VIRTUAL_LANES * FLOAT_BYTES * PACKING_THREADS;
   return {
     parameters,
     flops: FLOPS_PER_MULTIPLICATION * multiplications * trainingRows * epochsMost(spec),
-    bytes: floats * FLOAT_BYTES,
+    bytes,
+    memoryBytes: Math.ceil(
+      bytes + CHECKPOINTS * checkpoint + packing + kernels * BYTES_PER_KERNEL + THREAD_BYTES,
+    ),
     kernels,
   };
 }

@@ -1,8 +1,10 @@
 // Who is asking. Every route below it needs a key; the answer to a missing, garbled, unknown, expired and
 // revoked key is one and the same.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { DeadlineError, within } from '../deadline.ts';
 import { problem } from '../errors.ts';
 import type { FailedKeys } from './failed-keys.ts';
+import { databaseAway } from './problems.ts';
 
 export interface Principal {
   readonly projectId: string;
@@ -23,11 +25,16 @@ declare module 'fastify' {
   }
 }
 
+/** A database that was cut off without a word is no error yet; whatever a request wants of it, this comes first. */
+const authenticateMsMax = 5_000;
+
 /** Guards every route registered on `app`. Runs before the body is read. */
 export function requireKey(app: FastifyInstance, authenticate: Authenticate, failedKeys: FailedKeys): void {
   app.decorateRequest('principal', null);
   app.addHook('onRequest', async (request) => {
-    const principal = hasKeyInQuery(request) ? null : await authenticate(request.headers.authorization);
+    const principal = hasKeyInQuery(request)
+      ? null
+      : await inTime(authenticate(request.headers.authorization));
     if (principal === null) {
       const retrySeconds = failedKeys.count(request.ip);
       if (retrySeconds !== null) {
@@ -46,6 +53,14 @@ export function requireKey(app: FastifyInstance, authenticate: Authenticate, fai
     }
     request.principal = principal;
   });
+}
+
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await within(authenticateMsMax, work);
+  } catch (error) {
+    throw error instanceof DeadlineError ? databaseAway() : error;
+  }
 }
 
 /** For handlers: the hook above has run. */

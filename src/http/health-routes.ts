@@ -4,7 +4,8 @@ import type { FastifyZodOpenApiTypeProvider } from 'fastify-zod-openapi';
 import { z } from 'zod';
 import type { Database } from '../db/client.ts';
 import { readMigrations } from '../db/migrate.ts';
-import { appliedMigrations } from './health-store.ts';
+import { within } from '../deadline.ts';
+import { readSchema } from './health-store.ts';
 
 const livenessSchema = z.strictObject({ status: z.literal('alive') }).meta({ id: 'Liveness' });
 const checkSchema = z.enum(['ok', 'failing']).meta({ id: 'CheckResult' });
@@ -47,7 +48,8 @@ export function healthRoutes(app: FastifyInstance, db: Database): void {
       schema: {
         operationId: 'getReadiness',
         tags: ['service'],
-        summary: 'Whether requests can be served: the database answers and has this version’s schema',
+        summary:
+          'Whether requests can be served: the database takes reads and writes and has this version’s schema',
         security: [],
         response: {
           200: { description: 'Ready', content: { 'application/json': { schema: readinessSchema } } },
@@ -66,15 +68,11 @@ export function healthRoutes(app: FastifyInstance, db: Database): void {
 
 async function checkReadiness(db: Database): Promise<Readiness> {
   const migrations = await readMigrations();
-  let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), answerMsMax);
-  });
-  const applied = await Promise.race([appliedMigrations(db).catch(() => null), tooLate]);
-  clearTimeout(timer);
-  const complete = applied !== null && migrations.every(({ name }) => applied.includes(name));
+  const schema = await within(answerMsMax, readSchema(db)).catch(() => null);
+  const complete = schema !== null && migrations.every(({ name }) => schema.migrations.includes(name));
+  const usable = schema?.writable === true;
   return {
-    status: complete ? 'ready' : 'unready',
-    checks: { database: applied === null ? 'failing' : 'ok', migrations: complete ? 'ok' : 'failing' },
+    status: complete && usable ? 'ready' : 'unready',
+    checks: { database: usable ? 'ok' : 'failing', migrations: complete ? 'ok' : 'failing' },
   };
 }

@@ -1,10 +1,18 @@
 // What /readyz asks the database.
 import type { Database } from '../db/client.ts';
 
-/** The applied migrations by name; rejects when the database does not answer. */
-export async function appliedMigrations(db: Database): Promise<string[]> {
-  const rows = await db.$queryRaw<{ name: string }[]>`
-    SELECT migration_name AS name FROM _prisma_migrations
-    WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL`;
-  return rows.map(({ name }) => name);
+export interface Schema {
+  /** The applied migrations by name. */
+  readonly migrations: readonly string[];
+  /** False of a standby, and of a server that is still recovering. */
+  readonly writable: boolean;
+}
+
+/** Rejects when the database does not answer. */
+export async function readSchema(db: Database): Promise<Schema> {
+  const [schema] = await db.$queryRaw<Schema[]>`
+    SELECT current_setting('transaction_read_only') = 'off' AS writable,
+      COALESCE(array_agg(migration_name), '{}') AS migrations
+    FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL`;
+  return schema ?? { migrations: [], writable: false };
 }

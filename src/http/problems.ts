@@ -4,8 +4,8 @@ import { STATUS_CODES } from 'node:http';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { RequestValidationError } from 'fastify-zod-openapi';
 import { z } from 'zod';
+import { isOutage } from '../db/outage.ts';
 import { catalogue, type ProblemCode, ProblemError, problem } from '../errors.ts';
-import { isDatabaseAway } from './database-away.ts';
 import { describeIssues, type Place } from './zod-issues.ts';
 
 export const problemMediaType = 'application/problem+json';
@@ -41,9 +41,12 @@ export const problemSchema = z
 
 export type Problem = z.output<typeof problemSchema>;
 
-/** Response entries for a route's schema. A fresh object each: a shared one turns into an empty schema. */
+/**
+ * Response entries for a route's schema, with the 503 that any of them may come to. A fresh object each: a shared one
+ * turns into an empty schema.
+ */
 export function problemResponses<const Status extends number>(...statuses: Status[]) {
-  const entries = [...new Set(statuses)].map((status) => [
+  const entries = [...new Set([...statuses, 503])].map((status) => [
     status,
     {
       description: STATUS_CODES[status] ?? 'Problem',
@@ -51,7 +54,7 @@ export function problemResponses<const Status extends number>(...statuses: Statu
     },
   ]);
   return Object.fromEntries(entries) as Record<
-    Status,
+    Status | 503,
     { description: string; content: { 'application/problem+json': { schema: typeof problemSchema } } }
   >;
 }
@@ -77,7 +80,7 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, error:
 export function problemBody(error: ProblemError, instance: string, requestId: string): Problem {
   const { status, title } = catalogue[error.code];
   const type = `urn:trainyard:problem:${error.code}`;
-  const inside = status >= 500;
+  const inside = error.code === 'internal';
   return {
     type,
     title,
@@ -120,10 +123,15 @@ export function toProblem(error: FastifyError | ProblemError, request: FastifyRe
   if (mapped) return problem(...mapped);
   if (error.statusCode === 400) return problem('malformed-request', 'The request could not be read.');
   if (error.statusCode === 404) return problem('not-found', 'There is nothing at this address.');
-  if (isDatabaseAway(error)) {
-    return problem('unavailable', 'The database does not answer.', { headers: { 'retry-after': '5' } });
-  }
+  if (isOutage(error)) return databaseAway();
   return problem('internal', 'Internal error.');
+}
+
+/** Whatever is wrong with it: the client can only come back. */
+export function databaseAway(): ProblemError {
+  return problem('unavailable', 'The database cannot be used at the moment; try again in some seconds.', {
+    headers: { 'retry-after': '5' },
+  });
 }
 
 function validationProblem(error: FastifyError, request: FastifyRequest): ProblemError {

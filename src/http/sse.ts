@@ -28,7 +28,13 @@ export interface SseStream {
   /** Resolves when there is room for more; false when the stream is over. */
   send(event: SseEvent): Promise<boolean>;
   close(): void;
+  /** The same, and the reader is told to come back at once. */
+  sendAway(): void;
 }
+
+/** After a break that nobody announced, and after one that was: another process may be there already. */
+const retryMs = 2_000;
+const retryAwayMs = 500;
 
 /** Takes the response over: the headers are sent at once. */
 export function openSse(
@@ -56,7 +62,15 @@ export function openSse(
   response.once('error', end);
   // A reader that left before this will not be heard leaving.
   if (response.destroyed) end();
-  response.write('retry: 2000\n\n');
+  response.write(`retry: ${retryMs}\n\n`);
+
+  const close = () => {
+    end();
+    if (response.destroyed || response.writableEnded) return;
+    response.end();
+    // Waiting for a reader that does not read would keep the whole service from stopping.
+    if (response.writableLength > 0) setTimeout(() => response.destroy(), 1_000).unref();
+  };
 
   return {
     signal: over.signal,
@@ -68,12 +82,10 @@ export function openSse(
       await drained(response, limits.stallMs, over.signal);
       return !over.signal.aborted;
     },
-    close() {
-      end();
-      if (response.destroyed || response.writableEnded) return;
-      response.end();
-      // Waiting for a reader that does not read would keep the whole service from stopping.
-      if (response.writableLength > 0) setTimeout(() => response.destroy(), 1_000).unref();
+    close,
+    sendAway() {
+      if (!over.signal.aborted) response.write(`retry: ${retryAwayMs}\n\n`);
+      close();
     },
   };
 }

@@ -1,6 +1,7 @@
 /** Memory from the operating system, by way of koffi: pages to compute in, and code that is never writable and executable at once. */
 import { createRequire } from 'node:module';
 import type * as Koffi from 'koffi';
+import { OutOfMemoryError } from '../engine/out-of-memory.ts';
 
 type KoffiModule = typeof Koffi;
 
@@ -53,7 +54,8 @@ export function openMemory(): NativeMemory {
     const address = mmap(null, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | anonymous, -1, 0) as
       | bigint
       | null;
-    if (address === null || address === MAP_FAILED) throw new Error(`${length} bytes of memory were refused`);
+    if (address === null || address === MAP_FAILED)
+      throw new OutOfMemoryError(`${length} bytes of memory were refused`);
     let freed = false;
     return {
       address,

@@ -3,9 +3,9 @@
 // however long and in whatever manner, is served again by the same process (the drivers alone do not promise it).
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import { pause, within } from '../deadline.ts';
 import type { Log } from '../log.ts';
 import { blockSeconds, type ConsumerEnd, openConsumer, type QueueTarget } from './backends.ts';
-import { pause, within } from './deadline.ts';
 
 const fetchLimitMs = blockSeconds * 1_000 + 4_000;
 const finishLimitMs = 2_000;

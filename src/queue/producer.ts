@@ -1,7 +1,8 @@
 // Sends tickets. Opened at the first send; an end that fails for want of its server is closed and replaced.
+
+import { DeadlineError, within } from '../deadline.ts';
 import type { Log } from '../log.ts';
 import { openProducer, type ProducerEnd, type QueueTarget, type TicketJob } from './backends.ts';
-import { DeadlineError, within } from './deadline.ts';
 
 const sendLimitMs = 1_500;
 const closeLimitMs = 1_000;

@@ -16,6 +16,15 @@ export interface Claimant {
   readonly workerId: string;
   readonly leaseSeconds: number;
   readonly engine: EngineIdentity;
+  readonly memory: ClaimantMemory;
+}
+
+/** In bytes. */
+export interface ClaimantMemory {
+  /** What the claimant's trainings may take together. */
+  readonly all: number;
+  /** What those that it has at the moment leave. */
+  readonly free: number;
 }
 
 /** What trains: recorded with each claim. */
@@ -35,6 +44,8 @@ export interface RecordedRun {
   readonly epochsPlanned: number;
   /** The chain up to that epoch. */
   readonly chainSha256: string;
+  /** What its training needs. */
+  readonly memoryBytes: number;
   readonly datasetId: string;
   readonly dataset: {
     readonly contentSha256: string;
@@ -51,7 +62,13 @@ export interface ClaimedRun extends RecordedRun {
   readonly trainedMs: number;
 }
 
-/** Takes a queued run. Null when it is not queued any more: the ticket was late or a copy. */
+/** A run that waits for more memory than is free is overtaken by younger ones for so long. */
+const overtakenSecondsMax = 30;
+
+/**
+ * Takes a queued run. Null when it is not queued any more (the ticket was late or a copy), or when its memory, or
+ * that of a run that has waited for too long, is not free here.
+ */
 export async function claimRun(
   db: SqlDatabase,
   runId: string,
@@ -60,17 +77,18 @@ export async function claimRun(
   return claim(db, sql`${runId}::uuid`, claimant);
 }
 
-/** Claims the run that waits longest, ticket or not: training goes on while the queue is away. */
+/** Claims the run that waits longest and fits, ticket or not: training goes on while the queue is away. */
 export async function claimNextRun(db: SqlDatabase, claimant: Claimant): Promise<ClaimedRun | null> {
   const next = sql`(
-    SELECT "id" FROM "Run" WHERE "status" = 'queued' ORDER BY "createdAt" LIMIT 1 FOR UPDATE SKIP LOCKED)`;
+    SELECT "id" FROM "Run" WHERE "status" = 'queued' AND "memoryBytes" <= ${claimant.memory.free}::bigint
+    ORDER BY "createdAt" LIMIT 1 FOR UPDATE SKIP LOCKED)`;
   return claim(db, next, claimant);
 }
 
 async function claim(
   db: SqlDatabase,
   which: Sql,
-  { workerId, leaseSeconds, engine }: Claimant,
+  { workerId, leaseSeconds, engine, memory }: Claimant,
 ): Promise<ClaimedRun | null> {
   const status = transition('queued', 'claim');
   const rows = await db.$queryRaw<ClaimRow[]>(sql`
@@ -80,7 +98,8 @@ async function claim(
         "eventSequence" = "eventSequence" + 1, "workerId" = ${workerId},
         "leaseExpiresAt" = now() + make_interval(secs => ${leaseSeconds}::float8),
         "startedAt" = COALESCE("startedAt", now())
-      WHERE "id" = ${which} AND "status" = 'queued'
+      WHERE "id" = ${which} AND "status" = 'queued' AND "memoryBytes" <= ${memory.free}::bigint
+        AND NOT EXISTS (${overtaken(memory)})
       RETURNING *
     ), event AS (
       INSERT INTO "RunEvent" ("runId", "sequence", "type", "data")
@@ -91,7 +110,7 @@ async function claim(
       FROM run
     )
     SELECT run."id" AS "runId", run."fence", run."spec", run."spec" #> '{training,budget}' AS "budget", run."epoch", run."epochsPlanned", run."chainSha256",
-      run."datasetId", dataset."contentSha256", dataset."byteLength", dataset."rowCount",
+      run."memoryBytes", run."datasetId", dataset."contentSha256", dataset."byteLength", dataset."rowCount",
       jsonb_path_query_array(dataset."columns", '$[*] ? (@.type == "categorical").name') AS "categorical",
       pg_notify(${runEventsChannel}, run."id"::text)::text
     FROM run JOIN "Dataset" AS dataset ON dataset."id" = run."datasetId"`);
@@ -99,11 +118,11 @@ async function claim(
   if (row === undefined) {
     return null;
   }
-  const { runId, fence, contentSha256, byteLength, rowCount, categorical, ...run } = row;
+  const { runId, fence, memoryBytes, contentSha256, byteLength, rowCount, categorical, ...run } = row;
   const dataset = { contentSha256, byteLength: Number(byteLength), rowCount, categorical };
   // Not within the claim: while that waits for the row, the last holder may store more epochs than it can see.
   const trainedMs = run.budget?.seconds === undefined || run.epoch === 0 ? 0 : await readTrainedMs(db, runId);
-  return { ...run, trainedMs, hold: { runId, fence }, dataset };
+  return { ...run, memoryBytes: Number(memoryBytes), trainedMs, hold: { runId, fence }, dataset };
 }
 
 async function readTrainedMs(db: SqlDatabase, runId: string): Promise<number> {
@@ -112,12 +131,20 @@ async function readTrainedMs(db: SqlDatabase, runId: string): Promise<number> {
   return row?.trainedMs ?? 0;
 }
 
+/** Runs that this claimant could hold if it were idle, and that have seen enough others pass. */
+function overtaken({ all, free }: ClaimantMemory): Sql {
+  return sql`
+    SELECT FROM "Run" WHERE "status" = 'queued' AND "memoryBytes" > ${free}::bigint AND "memoryBytes" <= ${all}::bigint
+      AND "createdAt" < now() - make_interval(secs => ${overtakenSecondsMax}::float8)`;
+}
+
 interface ClaimRow extends Hold {
   readonly spec: unknown;
   readonly budget: ClaimedRun['budget'];
   readonly epoch: number;
   readonly epochsPlanned: number;
   readonly chainSha256: string;
+  readonly memoryBytes: bigint;
   readonly datasetId: string;
   readonly contentSha256: string;
   readonly byteLength: bigint;

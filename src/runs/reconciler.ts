@@ -1,11 +1,12 @@
 // Mends what crashes leave behind, every few seconds, in one process at a time: leases that ran out, queued runs
-// whose ticket was lost, idempotency keys past their day.
+// whose ticket was lost, workers that are gone, idempotency keys past their day.
 
 import { tryAdvisoryLock } from '../db/advisory-lock.ts';
 import type { SqlDatabase } from '../db/sql.ts';
 import { failpoint } from '../failpoints.ts';
 import type { Log } from '../log.ts';
 import type { TicketQueue } from '../queue/queue.ts';
+import { forgetDeadWorkers } from '../workers/store.ts';
 import { requeueExpired } from './lease-store.ts';
 import { deleteOldIdempotencyKeys, findUnticketed } from './reconcile-store.ts';
 import { issueTickets } from './tickets.ts';
@@ -33,6 +34,10 @@ export async function reconcile(deps: ReconcilerDeps): Promise<boolean> {
     const orphans = await requeueExpiredVerifications(deps.db);
     if (orphans > 0) {
       deps.log.warn({ verifications: orphans }, 'took verifications back from workers that are gone');
+    }
+    const dead = await forgetDeadWorkers(deps.db);
+    if (dead.length > 0) {
+      deps.log.warn({ workers: dead }, 'forgot workers that are gone');
     }
     const unticketed = await findUnticketed(deps.db, { staleSeconds, limit: ticketsMax });
     await issueTickets(deps, unticketed);

@@ -4,7 +4,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { getDatasetShape } from '../datasets/store.ts';
 import type { Database, DatabaseTransaction } from '../db/client.ts';
 import { canonicalJson } from '../engine/canonical-json.ts';
-import { checkSpec } from '../engine/check.ts';
+import { checkSpec, memoryNeed } from '../engine/check.ts';
 import { defaultLimits } from '../engine/limits.ts';
 import { resolveTask } from '../engine/resolve.ts';
 import type { EngineSpec } from '../engine/spec.ts';
@@ -18,6 +18,7 @@ import {
   type OnceAnswer,
   type StoredAnswer,
 } from '../idempotency/store.ts';
+import { largestWorkerMemory } from '../workers/store.ts';
 import { recipeOf } from './chain.ts';
 import type { RunRequest } from './schema.ts';
 import { insertRun, unknownDataset } from './store.ts';
@@ -37,7 +38,7 @@ async function checkRun(
   db: Database,
   projectId: string,
   request: RunRequest,
-): Promise<{ readonly valid: RunRequest; readonly contentSha256: string }> {
+): Promise<{ readonly valid: RunRequest; readonly contentSha256: string; readonly memoryBytes: number }> {
   const dataset = await getDatasetShape(db, projectId, request.data.dataset);
   if (dataset === null) throw unknownDataset();
   const spec = specOf(request);
@@ -45,9 +46,19 @@ async function checkRun(
   if (issues.length > 0) throw invalidSpec(issues);
   const resolved = resolveTask(spec, dataset.columns);
   if ('issues' in resolved) throw invalidSpec(resolved.issues);
+  const memoryBytes = memoryNeed(resolved, dataset.rowCount);
+  await checkMemory(db, memoryBytes);
   const { loss, metrics } = resolved.spec;
   // Features stay as given: "all the other columns" says more than their names.
-  return { valid: { ...request, loss, metrics }, contentSha256: dataset.contentSha256 };
+  return { valid: { ...request, loss, metrics }, contentSha256: dataset.contentSha256, memoryBytes };
+}
+
+/** A run that no worker could hold would wait for ever. One without any worker waits for the first. */
+async function checkMemory(db: Database, memoryBytes: number): Promise<void> {
+  const largest = await largestWorkerMemory(db);
+  if (largest === null || memoryBytes <= largest) return;
+  const detail = `training needs about ${memoryBytes} bytes of memory, and the largest worker has ${largest}; use fewer units or channels, a smaller batch or less data, or start a worker with more memory`;
+  throw invalidSpec([{ pointer: '#/model/layers', detail }]);
 }
 
 /** 201 and the run; the stored answer again for a repeated key. */
@@ -69,14 +80,14 @@ export async function createRun(
   // A repeated request is answered even if it could not be accepted any more.
   const earlier = keyed && (await db.$transaction((tx) => claimKey(tx, keyed)));
   if (earlier) return { ...earlier, replayed: true };
-  const { valid, contentSha256 } = await checkRun(db, projectId, request);
+  const { valid, contentSha256, memoryBytes } = await checkRun(db, projectId, request);
   const { name, tags, metadata, ...spec } = valid;
   const id = uuidv7();
   const hashes = {
     specSha256: sha256Hex(canonicalJson(spec)),
     recipeSha256: recipeOf(spec, contentSha256),
   };
-  const run = { id, projectId, name, tags, metadata, spec, ...hashes };
+  const run = { id, projectId, name, tags, metadata, spec, memoryBytes, ...hashes };
   const insert = async (tx: DatabaseTransaction): Promise<StoredAnswer> => ({
     status: 201,
     response: await insertRun(tx, run),

@@ -60,21 +60,22 @@ export interface NewRun {
   readonly spec: EngineSpec;
   readonly specSha256: string;
   readonly recipeSha256: string;
+  readonly memoryBytes: number;
 }
 
 /** The queued run with its first event. Throws 422 when the dataset was deleted since the spec was checked. */
 export async function insertRun(tx: DatabaseTransaction, run: NewRun): Promise<Run> {
-  const { id, projectId, name, tags, metadata, spec, specSha256, recipeSha256 } = run;
+  const { id, projectId, name, tags, metadata, spec, specSha256, recipeSha256, memoryBytes } = run;
   const [row] = await tx.$queryRaw<RunRow[]>`
     WITH dataset AS (
       SELECT "id" FROM "Dataset"
       WHERE "id" = ${spec.data.dataset}::uuid AND "projectId" = ${projectId}::uuid FOR KEY SHARE
     ), run AS (
       INSERT INTO "Run" ("id", "projectId", "datasetId", "name", "tags", "metadata", "spec", "specSha256",
-        "recipeSha256", "chainSha256", "epochsPlanned", "eventSequence")
+        "recipeSha256", "chainSha256", "memoryBytes", "epochsPlanned", "eventSequence")
       SELECT ${id}::uuid, ${projectId}::uuid, dataset."id", ${name}, ${tags}::text[],
         ${JSON.stringify(metadata)}::jsonb, ${JSON.stringify(spec)}::jsonb, ${specSha256},
-        ${recipeSha256}, ${recipeSha256}, ${spec.training.epochs}::int, 1
+        ${recipeSha256}, ${recipeSha256}, ${memoryBytes}::bigint, ${spec.training.epochs}::int, 1
       FROM dataset RETURNING *
     ), event AS (
       INSERT INTO "RunEvent" ("runId", "sequence", "type", "data")

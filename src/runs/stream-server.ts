@@ -36,7 +36,7 @@ export function createStreamServer(app: FastifyInstance, deps: StreamDeps): Stre
 
   app.addHook('preClose', async () => {
     stopping = true;
-    for (const stream of open) stream.close();
+    for (const stream of open) stream.sendAway();
     await hub.close();
   });
 

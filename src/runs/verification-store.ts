@@ -88,7 +88,7 @@ export interface ClaimedVerification {
 /** As many claims without an answer end it. */
 export const attemptsMax = 3;
 
-/** Takes a queued one. Null when it is not queued, or no verification at all. */
+/** Takes a queued one. Null when it is not queued, does not fit here now, or is no verification at all. */
 export function claimVerification(
   db: SqlDatabase,
   id: string,
@@ -97,34 +97,37 @@ export function claimVerification(
   return claim(db, sql`${id}::uuid`, claimant);
 }
 
-/** Takes the one that waits longest. */
+/** Takes the one that waits longest and fits. */
 export function claimNextVerification(
   db: SqlDatabase,
   claimant: Claimant,
 ): Promise<ClaimedVerification | null> {
   const next = sql`(
-    SELECT "id" FROM "Verification" WHERE "status" = 'queued' ORDER BY "createdAt" LIMIT 1
+    SELECT "id" FROM "Verification" WHERE "status" = 'queued' AND ${fits(claimant)} ORDER BY "createdAt" LIMIT 1
     FOR UPDATE SKIP LOCKED)`;
   return claim(db, next, claimant);
 }
 
-async function claim(
-  db: SqlDatabase,
-  which: Sql,
-  { workerId, leaseSeconds }: Claimant,
-): Promise<ClaimedVerification | null> {
+/** It takes what its run took. */
+function fits({ memory: { free } }: Claimant): Sql {
+  return sql`(SELECT "memoryBytes" FROM "Run" WHERE "Run"."id" = "Verification"."runId") <= ${free}::bigint`;
+}
+
+async function claim(db: SqlDatabase, which: Sql, claimant: Claimant): Promise<ClaimedVerification | null> {
+  const { workerId, leaseSeconds } = claimant;
   const [row] = await db.$queryRaw<ClaimRow[]>(sql`
     WITH claimed AS (
       UPDATE "Verification" SET
         "status" = 'running', "attempts" = "attempts" + 1, "fence" = "fence" + 1, "workerId" = ${workerId},
         "leaseExpiresAt" = now() + make_interval(secs => ${leaseSeconds}::float8),
         "startedAt" = COALESCE("startedAt", now())
-      WHERE "id" = ${which} AND "status" = 'queued'
+      WHERE "id" = ${which} AND "status" = 'queued' AND ${fits(claimant)}
       RETURNING *
     )
     SELECT claimed."id", claimed."fence", claimed."fromEpoch", claimed."toEpoch",
       run."id" AS "runId", run."fence" AS "runFence", run."spec", run."epoch", run."epochsPlanned",
-      run."recipeSha256", run."chainSha256", run."weightsSha256", run."stopReason", run."datasetId",
+      run."recipeSha256", run."chainSha256", run."weightsSha256", run."stopReason", run."memoryBytes",
+      run."datasetId",
       ARRAY(SELECT DISTINCT "engineVersion" FROM "RunAttempt" WHERE "runId" = run."id") AS "engineVersions",
       dataset."contentSha256", dataset."byteLength", dataset."rowCount",
       jsonb_path_query_array(dataset."columns", '$[*] ? (@.type == "categorical").name') AS "categorical"
@@ -135,19 +138,20 @@ async function claim(
   }
   const { id, fence, fromEpoch, toEpoch, recipeSha256, weightsSha256, stopReason, engineVersions, ...rest } =
     row;
-  const { runId, runFence, contentSha256, byteLength, rowCount, categorical, ...run } = rest;
+  const { runId, runFence, memoryBytes, contentSha256, byteLength, rowCount, categorical, ...run } = rest;
   const dataset = { contentSha256, byteLength: Number(byteLength), rowCount, categorical };
   return {
     ...{ hold: { id, fence }, fromEpoch, toEpoch, recipeSha256, weightsSha256, stopReason, engineVersions },
-    run: { ...run, hold: { runId, fence: runFence }, dataset },
+    run: { ...run, memoryBytes: Number(memoryBytes), hold: { runId, fence: runFence }, dataset },
   };
 }
 
 type ClaimRow = VerificationHold &
   Omit<ClaimedVerification, 'hold' | 'run'> &
-  Omit<RecordedRun, 'hold' | 'dataset'> &
+  Omit<RecordedRun, 'hold' | 'dataset' | 'memoryBytes'> &
   Omit<RecordedRun['dataset'], 'byteLength'> & {
     readonly byteLength: bigint;
+    readonly memoryBytes: bigint;
     readonly runId: string;
     readonly runFence: number;
   };

@@ -178,6 +178,7 @@ async function submit(): Promise<string> {
     tags: [],
     metadata: {},
     spec,
+    memoryBytes: 0,
     ...hashes,
   });
   return id;

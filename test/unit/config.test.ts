@@ -26,6 +26,7 @@ describe('loadConfig', () => {
       apiKey: undefined,
       keySecret: undefined,
       workerSlots: availableParallelism(),
+      workerMemory: undefined,
       engineBackend: 'auto',
       leaseSeconds: 15,
       reconcileSeconds: 5,
@@ -67,6 +68,16 @@ describe('loadConfig', () => {
       '1e1',
       'LEASE_SECONDS: "1e1" is not usable; it should be a whole number from 2 to 3600.',
     ],
+    [
+      'WORKER_MEMORY',
+      '6GB',
+      'WORKER_MEMORY: "6GB" is not usable; it should be a number of bytes, MiB or GiB, like 6GiB.',
+    ],
+    [
+      'WORKER_MEMORY',
+      '63MiB',
+      'WORKER_MEMORY: "63MiB" is not usable; it should be at least 64MiB, at most 1048576GiB.',
+    ],
     ['HOST', 'a b', 'HOST: "a b" is not usable; it should be a host name or address.'],
     [
       'ENGINE_BACKEND',
@@ -80,6 +91,14 @@ describe('loadConfig', () => {
     ],
   ])('refuses %s=%s in one line that says what would be right', (name, value, line) => {
     expect(messageFor({ [name]: value })).toBe(line);
+  });
+
+  it.each([
+    ['67108864', 67_108_864],
+    ['512 MiB', 536_870_912],
+    ['6GiB', 6_442_450_944],
+  ])('reads %s of memory', (text, bytes) => {
+    expect(loadConfig({ WORKER_MEMORY: text }).workerMemory).toBe(bytes);
   });
 
   it('has one line for each bad value', () => {
@@ -107,6 +126,7 @@ describe('childEnvironment', () => {
       API_KEY: createKey(),
       KEY_SECRET: 'k'.repeat(32),
       WORKER_SLOTS: '2',
+      WORKER_MEMORY: '3GiB',
       LEASE_SECONDS: '7',
       RECONCILE_SECONDS: '9',
       QUEUE_PREFIX: 'other',

@@ -126,6 +126,7 @@ export async function insertRun(
     datasetId?: string;
     spec?: Prisma.InputJsonObject;
     epochsPlanned?: number;
+    memoryBytes?: number;
     createdAt?: Date;
     ticketedAt?: Date;
   } = {},
@@ -153,7 +154,8 @@ export async function insertRun(
 
 /** A worker, as it claims runs. */
 export function claimant(workerId = 'worker', leaseSeconds = 15): Claimant {
-  return { workerId, leaseSeconds, engine: { backend: 'wasm', isa: null, version: '1' } };
+  const memory = { all: 2 ** 40, free: 2 ** 40 };
+  return { workerId, leaseSeconds, engine: { backend: 'wasm', isa: null, version: '1' }, memory };
 }
 
 /** The run's events in order. */

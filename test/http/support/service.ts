@@ -31,14 +31,17 @@ interface Options {
   /** Makes every ticket fail. */
   readonly queueIsAway?: boolean;
   readonly log?: Log;
+  /** Of the server to make a database on. */
+  readonly serverUrl?: string;
 }
 
 export async function startService({
   limits = {},
   queueIsAway = false,
   log,
+  serverUrl = process.env.TEST_DATABASE_URL ?? '',
 }: Options = {}): Promise<TestService> {
-  const at = await runDatabase(process.env.TEST_DATABASE_URL ?? '');
+  const at = await runDatabase(serverUrl);
   const { db, url } = at;
   const keys = await createKeyService({ db, dataDir: '/nonexistent', keySecret });
   const makeKey = async (projectId: string, scope: 'read' | 'write' | 'admin') => {

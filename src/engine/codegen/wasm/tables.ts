@@ -5,6 +5,7 @@
  */
 
 import type { ResidentData } from '../../kernels.ts';
+import { OutOfMemoryError } from '../../out-of-memory.ts';
 import { log2 } from '../log2.ts';
 import type { WasmMemory } from './runtime.ts';
 import { Memory, PAGE_BYTES, PAGES_MAX } from './runtime.ts';
@@ -79,7 +80,7 @@ export function allocateTables(
   const initial = Math.ceil(end / PAGE_BYTES);
   const maximum = slotBytes === undefined ? PAGES_MAX : initial + pagesFor(slotBytes);
   if (maximum > PAGES_MAX || initial > PAGES_MAX) {
-    throw new RangeError(`${end} bytes of tables and ${slotBytes ?? 0} more, at most 4 GiB`);
+    throw new OutOfMemoryError(`${end} bytes of tables and ${slotBytes ?? 0} more, at most 4 GiB`);
   }
   const memory = new Memory({ initial, maximum, shared: true });
   return adoptTables({ memory, rows, featuresLength, targetsLength });

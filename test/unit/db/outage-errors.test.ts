@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createDatabase, type Database } from '../../../src/db/client.ts';
-import { isDatabaseAway } from '../../../src/http/database-away.ts';
+import { isOutage } from '../../../src/db/outage.ts';
 
 const portOf = (address: ReturnType<ReturnType<typeof createServer>['address']>): number =>
   typeof address === 'object' && address !== null ? address.port : 0;
@@ -40,9 +40,9 @@ describe('a database that', () => {
   });
 
   it('answers is not', () => {
-    expect(isDatabaseAway(new Error('something else'))).toBe(false);
-    expect(isDatabaseAway(Object.assign(new Error('a duplicate'), { code: 'P2002' }))).toBe(false);
-    expect(isDatabaseAway(null)).toBe(false);
+    expect(isOutage(new Error('something else'))).toBe(false);
+    expect(isOutage(Object.assign(new Error('a duplicate'), { code: 'P2002' }))).toBe(false);
+    expect(isOutage(null)).toBe(false);
   });
 });
 
@@ -53,7 +53,7 @@ async function expectAway(port: number, ask: (db: Database) => Promise<unknown>)
       () => null,
       (failure: unknown) => failure,
     );
-    expect(isDatabaseAway(error), String(error)).toBe(true);
+    expect(isOutage(error), String(error)).toBe(true);
   } finally {
     await db.$disconnect();
   }

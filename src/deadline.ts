@@ -1,4 +1,4 @@
-// Bounds on waiting: whatever BullMQ's connections do, no caller of the queue waits longer than it was told.
+// Bounds on waiting: whatever a connection does, no caller waits longer than it was told.
 
 export class DeadlineError extends Error {
   override readonly name = 'DeadlineError';
