@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 // check: architecture and drift; unit: pure code; avx512: machine code on an emulated processor (wants bochs);
-// http: one file per route; flow: real processes on the embedded defaults; flow-slow: what survives kills and
+// http: one file per route; flow: real processes on the embedded defaults; flow-slow: what survives kills, outages and
 // restarts; flow-redis: on Redis and Postgres with two workers (wants redis-server and python3); bench: timings, on an
 // idle machine.
 const project = (name: string, extra: object = {}) => ({

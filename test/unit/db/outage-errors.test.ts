@@ -34,7 +34,7 @@ describe('a database that', () => {
     await expectAway(portOf(rude.address()), ask);
   });
 
-  it.each(asking)('does not answer is away for %s', async (_what, ask) => {
+  it.concurrent.each(asking)('does not answer is away for %s', async (_what, ask) => {
     await Promise.all(listening);
     await expectAway(portOf(silent.address()), ask);
   });

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { until } from '../flow/support/lifecycle.ts';
 import {
   flowers,
   manyFlowers,
@@ -15,7 +16,6 @@ import {
   upload,
 } from '../http/support/service.ts';
 import { createOwnPostgres, type OwnPostgres } from '../support/own-postgres.ts';
-import { until } from './support/lifecycle.ts';
 
 const answerMsMax = 6_000;
 const healMsMax = 10_000;

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { claimNextRun, claimRun } from '../../src/runs/lease-store.ts';
 import { claimNextVerification } from '../../src/runs/verification-store.ts';
 import { forgetDeadWorkers, largestWorkerMemory, reportWorker } from '../../src/workers/store.ts';
-import type { Command } from './support/command.ts';
-import { claimant, insertRun, type RunDatabase, runDatabase, until } from './support/lifecycle.ts';
+import type { Command } from '../flow/support/command.ts';
+import { claimant, insertRun, type RunDatabase, runDatabase, until } from '../flow/support/lifecycle.ts';
 import {
   endWorker,
   insertExample,
@@ -12,7 +12,7 @@ import {
   reachesEpoch,
   readRun,
   startWorker,
-} from './support/training.ts';
+} from '../flow/support/training.ts';
 
 const MiB = 1024 ** 2;
 let at: RunDatabase;

@@ -10,8 +10,8 @@ import { createTraining } from '../../src/engine/train.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { controlRun } from '../../src/runs/control-store.ts';
 import { attemptsMax } from '../../src/runs/verification-store.ts';
-import type { Command } from './support/command.ts';
-import { type RunDatabase, runDatabase, sha256, until } from './support/lifecycle.ts';
+import type { Command } from '../flow/support/command.ts';
+import { type RunDatabase, runDatabase, sha256, until } from '../flow/support/lifecycle.ts';
 import {
   ended,
   endWorker,
@@ -20,7 +20,7 @@ import {
   reachesEpoch,
   readRun,
   startWorker,
-} from './support/training.ts';
+} from '../flow/support/training.ts';
 
 const epochs = 12;
 let at: RunDatabase;

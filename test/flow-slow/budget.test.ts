@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { controlRun } from '../../src/runs/control-store.ts';
-import type { Command } from './support/command.ts';
-import { eventsOf, type RunDatabase, runDatabase, until } from './support/lifecycle.ts';
+import type { Command } from '../flow/support/command.ts';
+import { eventsOf, type RunDatabase, runDatabase, until } from '../flow/support/lifecycle.ts';
 import {
   ended,
   endWorker,
@@ -12,7 +12,7 @@ import {
   reachesEpoch,
   readRun,
   startWorker,
-} from './support/training.ts';
+} from '../flow/support/training.ts';
 
 let at: RunDatabase;
 let worker: Command;

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createKey } from '../../src/keys/key.ts';
 import { packageRoot } from '../../src/package-root.ts';
-import { type Command, dataFolder, startCommand } from './support/command.ts';
-import { freePort, type RunDatabase, runDatabase, until } from './support/lifecycle.ts';
-import { endWorker, startWorker } from './support/training.ts';
+import { type Command, dataFolder, startCommand } from '../flow/support/command.ts';
+import { freePort, type RunDatabase, runDatabase, until } from '../flow/support/lifecycle.ts';
+import { endWorker, startWorker } from '../flow/support/training.ts';
 
 const restarts = 3;
 const key = createKey();

@@ -1,7 +1,7 @@
 // A training that is refused the memory that it wants fails alone, with words for its owner.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Command } from './support/command.ts';
-import { type RunDatabase, runDatabase } from './support/lifecycle.ts';
+import type { Command } from '../flow/support/command.ts';
+import { type RunDatabase, runDatabase } from '../flow/support/lifecycle.ts';
 import {
   ended,
   endWorker,
@@ -9,7 +9,7 @@ import {
   queueTraining,
   reachesEpoch,
   startWorker,
-} from './support/training.ts';
+} from '../flow/support/training.ts';
 
 describe('a run that is refused its memory', () => {
   let at: RunDatabase;
@@ -19,7 +19,7 @@ describe('a run that is refused its memory', () => {
     worker = await startWorker(at, {
       ENGINE_BACKEND: 'wasm',
       WORKER_SLOTS: '2',
-      NODE_OPTIONS: `--import=${new URL('./support/small-wasm-memories.mjs', import.meta.url)}`,
+      NODE_OPTIONS: `--import=${new URL('../flow/support/small-wasm-memories.mjs', import.meta.url)}`,
     });
   });
   afterAll(async () => {
