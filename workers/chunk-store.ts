@@ -1,6 +1,6 @@
 // Reads a dataset's bytes chunk by chunk, and believes none of them before it has checked the chunk's hash.
-import { createHash } from 'node:crypto';
 import type { SqlDatabase } from '../src/db/sql.ts';
+import { sha256Hex } from '../src/idempotency/sha256.ts';
 
 /** What is stored is not what was uploaded. The message is for the client. */
 export class DamagedDatasetError extends Error {
@@ -30,7 +30,7 @@ export function readChunks(db: SqlDatabase, datasetId: string, byteLength: numbe
       if (bytes.length === 0 || offset + bytes.length > byteLength) {
         throw new DamagedDatasetError(`The stored dataset is incomplete at part ${index + 1}.`);
       }
-      if (createHash('sha256').update(bytes).digest('hex') !== chunk?.sha256) {
+      if (sha256Hex(bytes) !== chunk?.sha256) {
         throw new DamagedDatasetError(`The stored dataset is damaged in part ${index + 1}.`);
       }
       index++;

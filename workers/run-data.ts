@@ -6,6 +6,7 @@ import { canonicalJson } from '../src/engine/canonical-json.ts';
 import type { RecordedRun } from '../src/runs/lease-store.ts';
 import { DamagedDatasetError, readChunks } from './chunk-store.ts';
 import { collectGarbage } from './garbage.ts';
+import { type Persistence, persist } from './persist.ts';
 import type { ChunkMessage, StartData, ThreadMessage } from './protocol.ts';
 import { createSharedCache, type Share, type SharedCache } from './shared-cache.ts';
 import { type EncodedData, encodedBytes, type ParsedData, parsedBytes } from './shared-data.ts';
@@ -32,6 +33,16 @@ export interface RunData {
   nextChunk(): Promise<ChunkMessage>;
   /** Once is enough. */
   release(): void;
+}
+
+/** Answers the thread's wish for more. Rejects when the database does not answer for longer than is waited for. */
+export async function sendNextChunk(
+  data: RunData | null,
+  thread: { sendChunk(chunk: ChunkMessage): void } | null,
+  patience: Persistence,
+): Promise<void> {
+  const chunk = await persist('dataset', async () => data?.nextChunk(), patience);
+  if (chunk !== undefined) thread?.sendChunk(chunk);
 }
 
 const columnNames = z.array(z.string());

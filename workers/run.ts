@@ -12,7 +12,7 @@ import { outOfMemory } from './out-of-memory.ts';
 import { persist } from './persist.ts';
 import { createProgress } from './progress.ts';
 import { control, type ThreadMessage } from './protocol.ts';
-import { type DataCaches, openRunData, type RunData } from './run-data.ts';
+import { type DataCaches, openRunData, type RunData, sendNextChunk } from './run-data.ts';
 import { type End, settle } from './settle.ts';
 import type { ThreadPool, TrainingThread } from './slots.ts';
 import { readUsableState } from './state-store.ts';
@@ -155,10 +155,7 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
 
   const sendChunk = async (): Promise<void> => {
     try {
-      const chunk = await persist('dataset', async () => data?.nextChunk(), patience);
-      if (chunk !== undefined) {
-        thread?.sendChunk(chunk);
-      }
+      await sendNextChunk(data, thread, patience);
     } catch (error) {
       log.error({ err: error }, 'the dataset cannot be read');
       end({ type: 'stuck', asked: false });

@@ -1,6 +1,6 @@
 // Stored training states whose bytes are what was stored: the newest of them is what a run goes on from.
-import { createHash } from 'node:crypto';
 import type { SqlDatabase } from '../src/db/sql.ts';
+import { isWhole } from '../src/idempotency/sha256.ts';
 import type { Log } from '../src/log.ts';
 import type { Hold } from '../src/runs/lease-store.ts';
 import { type CheckpointBytes, discardState, listStates, readState } from '../src/runs/progress-store.ts';
@@ -61,10 +61,6 @@ export async function findStates(
     }
   }
   return { damaged, state: start };
-}
-
-function isWhole({ bytes, sha256 }: CheckpointBytes): boolean {
-  return createHash('sha256').update(bytes).digest('hex') === sha256;
 }
 
 function nameOf({ epoch, stepsWithin }: { readonly epoch: number; readonly stepsWithin: number }): string {

@@ -1,6 +1,5 @@
 // One training from its data to the model, inside a thread. It answers each finished epoch, heeds the
 // shared stop flag between chunks of steps, and waits when it is too far ahead of what is stored.
-import { createHash } from 'node:crypto';
 import { createPlanCache } from '../src/engine/plan-cache.ts';
 import { type EngineSpec, engineSpec } from '../src/engine/spec.ts';
 import {
@@ -11,6 +10,7 @@ import {
   UntrainableError,
 } from '../src/engine/train.ts';
 import { failpoint } from '../src/failpoints.ts';
+import { sha256Hex } from '../src/idempotency/sha256.ts';
 import { createCheckpointClock } from './checkpoint-clock.ts';
 import { executorsOf } from './engine-backend.ts';
 import { createEpochGroups, type EpochGroup, type EpochGroups } from './epoch-groups.ts';
@@ -22,6 +22,7 @@ import {
   type StartMessage,
   type ThreadMessage,
 } from './protocol.ts';
+import { stepControl } from './step-control.ts';
 import { createTrainingCrew, type TrainingCrew } from './training-crew.ts';
 import { InvalidDataError, readData } from './training-data.ts';
 import { createTrainingTime, type TrainingTime } from './training-time.ts';
@@ -142,12 +143,9 @@ function runEpochs(
 ): boolean {
   const clock = createCheckpointClock(spec.training.checkpoints.everySeconds * 1_000, shared, now);
   const take = () => clock.take(() => checkpointOf(training, time));
-  const shouldStop = () => {
-    crew.allow(Atomics.load(shared, control.threads));
-    return Atomics.load(shared, control.stop) !== 0;
-  };
+  const { shouldStop, onSteps } = stepControl(shared, crew);
   const isOver = () => time.isOver(training.epoch);
-  const pauses = { shouldStop: () => shouldStop() || isOver() || clock.due(), onSteps: countSteps(shared) };
+  const pauses = { shouldStop: () => shouldStop() || isOver() || clock.due(), onSteps };
   while (training.stopReason === null) {
     waitForRoom(training.epoch, shared, groups, shouldStop);
     if (shouldStop()) {
@@ -162,7 +160,7 @@ function runEpochs(
     if (report !== null) {
       const { epoch, metrics, diverged } = report;
       const durationMs = time.finish(epoch);
-      const weightsSha256 = sha256(...training.parameterValues());
+      const weightsSha256 = sha256Hex(...training.parameterValues());
       const { bestEpoch } = training;
       const last = training.stopReason !== null;
       const finished = { epoch, metrics, diverged, durationMs, weightsSha256, bestEpoch };
@@ -176,11 +174,6 @@ function runEpochs(
 
 const now = () => performance.now();
 
-const countSteps = (shared: Int32Array) => (steps: number) => {
-  Atomics.add(shared, control.steps, steps);
-  failpoint('thread.step');
-};
-
 function finish(training: Training, groups: EpochGroups, post: Post): void {
   const { stopReason, bestEpoch } = training;
   if (stopReason === null) {
@@ -191,7 +184,7 @@ function finish(training: Training, groups: EpochGroups, post: Post): void {
   const epoch = bestEpoch ?? training.epoch;
   // A budget may end the first epoch before it is finished.
   const stepsWithin = epoch === 0 ? training.stepsWithin : 0;
-  const model = { epoch, stepsWithin, withinMs: 0, sha256: sha256(bytes), bytes };
+  const model = { epoch, stepsWithin, withinMs: 0, sha256: sha256Hex(bytes), bytes };
   const results = flatResults(training.results());
   const last = groups.take();
   post(
@@ -200,7 +193,7 @@ function finish(training: Training, groups: EpochGroups, post: Post): void {
       ...last,
       stopReason,
       results,
-      weightsSha256: sha256(...training.parameterValues()),
+      weightsSha256: sha256Hex(...training.parameterValues()),
       bestEpoch,
       model,
     },
@@ -238,7 +231,7 @@ function checkpointOf(training: Training, time: TrainingTime) {
   const bytes = owned(training.checkpoint());
   failpoint('checkpoint.encoded');
   const { epoch, stepsWithin } = training;
-  return { epoch, stepsWithin, withinMs: time.withinMs(), sha256: sha256(bytes), bytes };
+  return { epoch, stepsWithin, withinMs: time.withinMs(), sha256: sha256Hex(bytes), bytes };
 }
 
 /** Bytes whose whole buffer may be given away. */
@@ -250,13 +243,4 @@ function owned(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
 
 function invalidData(detail: string): ThreadMessage {
   return { type: 'failed', code: 'invalidData', detail, error: null };
-}
-
-/** Of all the bytes, one array after another. */
-function sha256(...parts: readonly (Uint8Array | Float32Array)[]): string {
-  const hash = createHash('sha256');
-  for (const part of parts) {
-    hash.update(part);
-  }
-  return hash.digest('hex');
 }

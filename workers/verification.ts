@@ -17,7 +17,7 @@ import { outOfMemory } from './out-of-memory.ts';
 import { type Persistence, persist } from './persist.ts';
 import { control, type ThreadMessage, type VerifyMessage } from './protocol.ts';
 import type { RunDeps } from './run.ts';
-import { openRunData, type RunData } from './run-data.ts';
+import { openRunData, type RunData, sendNextChunk } from './run-data.ts';
 import type { TrainingThread } from './slots.ts';
 import { findStates } from './state-store.ts';
 
@@ -65,8 +65,7 @@ export function startVerification(deps: RunDeps, claimed: ClaimedVerification): 
 
   const sendChunk = async (): Promise<void> => {
     try {
-      const chunk = await persist('dataset', async () => data?.nextChunk(), patience);
-      if (chunk !== undefined) thread?.sendChunk(chunk);
+      await sendNextChunk(data, thread, patience);
     } catch (error) {
       end({ type: 'died', error });
     }

@@ -1,6 +1,5 @@
 // One verification inside a thread: the stored hashes and states are held against each other, then the epochs are
 // trained again and held against the hashes. It ends with one of the messages `verified`, `stopped` and `failed`.
-import { createHash } from 'node:crypto';
 import { type EngineSpec, engineSpec } from '../src/engine/spec.ts';
 import {
   createTraining,
@@ -9,10 +8,12 @@ import {
   type TrainingSetup,
   UntrainableError,
 } from '../src/engine/train.ts';
+import { isWhole, sha256Hex } from '../src/idempotency/sha256.ts';
 import { chainOf, recipeOf } from '../src/runs/chain.ts';
 import type { Finding } from '../src/runs/verification-store.ts';
 import { executorsOf } from './engine-backend.ts';
 import { type ChunkMessage, control, type ThreadMessage, type VerifyMessage } from './protocol.ts';
+import { stepControl } from './step-control.ts';
 import { createTrainingCrew, type TrainingCrew } from './training-crew.ts';
 import { InvalidDataError, readData } from './training-data.ts';
 
@@ -83,15 +84,16 @@ function replay(
 ): Finding | null {
   const { stored, toEpoch } = message;
   const crew = createTrainingCrew(spec.training.threads, message.backend, message.threadsMax);
+  const steps = stepControl(shared, crew);
   crew.allow(Atomics.load(shared, control.threads));
   const training = openReplay(message, spec, table, crew);
   try {
     const replayedFrom = training.epoch;
     post({ type: 'prepared', epoch: replayedFrom });
     while (training.epoch < toEpoch && training.stopReason === null) {
-      if (!trainEpoch(training, shared, crew)) return null;
+      if (steps.shouldStop() || training.runEpoch(steps) === null) return null;
       const { epoch } = training;
-      if (sha256(training.parameterBytes()) !== stored.weightsSha256[epoch - 1]) {
+      if (sha256Hex(training.parameterBytes()) !== stored.weightsSha256[epoch - 1]) {
         return differs(epoch, `Trained again, epoch ${epoch} gives other weights.`, replayedFrom);
       }
     }
@@ -127,23 +129,14 @@ function openReplay(
   } catch (error) {
     if (error instanceof UntrainableError) throw error;
   }
-  if (resumed?.epoch === state.epoch && sha256(resumed.parameterBytes()) === weightsSha256[state.epoch - 1]) {
+  if (
+    resumed?.epoch === state.epoch &&
+    sha256Hex(resumed.parameterBytes()) === weightsSha256[state.epoch - 1]
+  ) {
     return resumed;
   }
   resumed?.dispose();
   return createTraining(at);
-}
-
-/** False when it was stopped. */
-function trainEpoch(training: Training, shared: Int32Array, crew: TrainingCrew): boolean {
-  const shouldStop = () => {
-    crew.allow(Atomics.load(shared, control.threads));
-    return Atomics.load(shared, control.stop) !== 0;
-  };
-  const onSteps = (steps: number) => {
-    Atomics.add(shared, control.steps, steps);
-  };
-  return !shouldStop() && training.runEpoch({ shouldStop, onSteps }) !== null;
 }
 
 /** What is wrong with the stored model of a run that was trained to its end; null where nothing is. */
@@ -155,25 +148,17 @@ function flawOfModel(
     return weightsSha256 === null ? null : 'The model file is not stored any more.';
   }
   if (stopReason === 'budget' && training.stopReason === null) training.endByBudget();
-  if (sha256(training.model()) !== sha256(model.bytes)) {
+  if (sha256Hex(training.model()) !== sha256Hex(model.bytes)) {
     return 'The stored model file is not the one that the training gives.';
   }
   if (!isWhole(model)) {
     return 'The recorded hash of the model file is not that of its bytes.';
   }
-  return weightsSha256 === sha256(training.parameterBytes())
+  return weightsSha256 === sha256Hex(training.parameterBytes())
     ? null
     : 'The recorded hash of the final weights is not that of the model.';
 }
 
 function differs(epoch: number, detail: string, replayedFrom: number | null = null): Finding {
   return { verdict: 'differs', firstDifferentEpoch: epoch, detail, replayedFrom };
-}
-
-function isWhole(file: { readonly sha256: string; readonly bytes: Uint8Array }): boolean {
-  return sha256(file.bytes) === file.sha256;
-}
-
-function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }

@@ -1,5 +1,5 @@
-// The worker: claims runs while it has a free slot, and trains them; a verification is done beside them. It owns the connections to Postgres and the
-// queue, and never computes.
+// The worker: claims runs while it has a free slot, and trains them; a verification is done beside them. It owns the
+// connections to Postgres and the queue, and never computes.
 import { randomUUID } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';

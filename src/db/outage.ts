@@ -12,13 +12,11 @@ const codes: ReadonlySet<string> = new Set([
 
 /** What Prisma's adapter makes of a socket's error, whose code it drops. */
 const kinds: ReadonlySet<string> = new Set([
-  ...[
-    'DatabaseNotReachable',
-    'ConnectionClosed',
-    'SocketTimeout',
-    'TooManyConnections',
-    'TlsConnectionError',
-  ],
+  'DatabaseNotReachable',
+  'ConnectionClosed',
+  'SocketTimeout',
+  'TooManyConnections',
+  'TlsConnectionError',
 ]);
 
 /** No connection; out of memory, disk or connections; told to stop, or only just starting. */

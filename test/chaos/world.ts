@@ -1,8 +1,10 @@
 // One experiment's surroundings: a database with its audit, a queue, an API, and as many workers as it starts.
+
+import { freePort } from '../support/free-port.ts';
 import { type Acknowledged, type Client, createClient } from './client.ts';
 import { type ExperimentDatabase, openDatabase, type Query } from './database.ts';
 import type { Ground } from './ground.ts';
-import { freePort, type PostgresPlace } from './places/postgres.ts';
+import type { PostgresPlace } from './places/postgres.ts';
 import type { Started } from './places/processes.ts';
 import { openRedis, type RedisPlace } from './places/redis.ts';
 import { type Env, launchService, type ServiceOptions, startService } from './service.ts';

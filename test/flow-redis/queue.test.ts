@@ -5,8 +5,9 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createLog } from '../../src/log.ts';
 import { createTicketQueue } from '../../src/queue/queue.ts';
-import { freePort, until } from '../flow/support/lifecycle.ts';
+import { until } from '../flow/support/lifecycle.ts';
 import { itKeepsTheQueuePromises } from '../flow/support/ticket-queue-suite.ts';
+import { freePort } from '../support/free-port.ts';
 
 let server: ChildProcess;
 let port: number;

@@ -7,8 +7,9 @@ import { createLog } from '../../src/log.ts';
 import { createTicketQueue, type TicketQueue } from '../../src/queue/queue.ts';
 import { issueTickets } from '../../src/runs/tickets.ts';
 import type { Command } from '../flow/support/command.ts';
-import { eventsOf, freePort, type RunDatabase, runDatabase, until } from '../flow/support/lifecycle.ts';
+import { eventsOf, type RunDatabase, runDatabase, until } from '../flow/support/lifecycle.ts';
 import { ended, endWorker, insertExample, queueTraining, startWorker } from '../flow/support/training.ts';
+import { freePort } from '../support/free-port.ts';
 
 const log = createLog('silent', 'test');
 let at: RunDatabase;

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
 import { type Command, dataFolder, startCommand } from '../flow/support/command.ts';
-import { emptyDatabase, freePort, until } from '../flow/support/lifecycle.ts';
+import { emptyDatabase, until } from '../flow/support/lifecycle.ts';
 import { itServesRuns, type ServiceUnderTest } from '../flow/support/service-suite.ts';
+import { freePort } from '../support/free-port.ts';
 
 /** Starts everything; `workerCount` 0 leaves the runs waiting. */
 async function startProduction(workerCount: number) {

@@ -5,8 +5,9 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createKey } from '../../src/keys/key.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { type Command, dataFolder, startCommand } from '../flow/support/command.ts';
-import { freePort, type RunDatabase, runDatabase, until } from '../flow/support/lifecycle.ts';
+import { type RunDatabase, runDatabase, until } from '../flow/support/lifecycle.ts';
 import { endWorker, startWorker } from '../flow/support/training.ts';
+import { freePort } from '../support/free-port.ts';
 
 const restarts = 3;
 const key = createKey();

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createLog } from '../../src/log.ts';
 import { createTicketQueue } from '../../src/queue/queue.ts';
-import { emptyDatabase, freePort } from './support/lifecycle.ts';
+import { freePort } from '../support/free-port.ts';
+import { emptyDatabase } from './support/lifecycle.ts';
 import { itKeepsTheQueuePromises } from './support/ticket-queue-suite.ts';
 
 const serverUrl = process.env.TEST_DATABASE_URL ?? '';

@@ -6,7 +6,8 @@ import { chooseAccount } from '../../src/embedded/account.ts';
 import { findBinaries } from '../../src/embedded/binaries.ts';
 import { createCluster, findServer, startServer, stopServer, superuser } from '../../src/embedded/cluster.ts';
 import { findByCommandLine } from '../../src/embedded/process-identity.ts';
-import { freePort, until } from '../flow/support/lifecycle.ts';
+import { until } from '../flow/support/lifecycle.ts';
+import { freePort } from './free-port.ts';
 
 export interface OwnPostgres {
   /** Of the database `postgres`, at the same address for as long as the test lasts. */

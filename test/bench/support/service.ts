@@ -5,7 +5,8 @@ import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { packageRoot } from '../../../src/package-root.ts';
 import { type Command, childrenOf, dataFolder, startCommand } from '../../flow/support/command.ts';
-import { freePort, until } from '../../flow/support/lifecycle.ts';
+import { until } from '../../flow/support/lifecycle.ts';
+import { freePort } from '../../support/free-port.ts';
 
 export interface MeasuredService {
   readonly url: string;

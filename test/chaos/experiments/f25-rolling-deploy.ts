@@ -1,9 +1,9 @@
 // F25: API and worker are replaced by new processes, again and again, while clients are served. A loopback proxy plays
 // the balancer: it sends new connections to the new API before the old one is told to end.
 import { setTimeout as wait } from 'node:timers/promises';
+import { freePort } from '../../support/free-port.ts';
 import { seedOf } from '../batches.ts';
 import type { Experiment } from '../experiment.ts';
-import { freePort } from '../places/postgres.ts';
 import { openProxy } from '../places/proxy.ts';
 import type { World } from '../world.ts';
 

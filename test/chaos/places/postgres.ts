@@ -2,7 +2,6 @@
 // again on the same port, and lie on a disk of a given size.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -11,6 +10,7 @@ import { chooseAccount } from '../../../src/embedded/account.ts';
 import { findBinaries } from '../../../src/embedded/binaries.ts';
 import { createCluster, findServer, startServer, superuser } from '../../../src/embedded/cluster.ts';
 import { isPidAlive } from '../../../src/embedded/process-identity.ts';
+import { freePort } from '../../support/free-port.ts';
 import { until } from '../until.ts';
 
 export interface PostgresPlace {
@@ -93,20 +93,4 @@ function mountDisk(folder: string, megabytes: number): () => void {
   return () => {
     execFileSync('umount', ['--lazy', folder]);
   };
-}
-
-/** A loopback port that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() =>
-        typeof address === 'object' && address !== null
-          ? resolve(address.port)
-          : reject(new Error('no port')),
-      );
-    });
-  });
 }

@@ -3,8 +3,8 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { freePort } from '../../support/free-port.ts';
 import { until } from '../until.ts';
-import { freePort } from './postgres.ts';
 import type { Processes, Started } from './processes.ts';
 
 export interface RedisPlace {

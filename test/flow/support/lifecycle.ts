@@ -1,6 +1,5 @@
 // Databases of their own for the tests of the run's life, on the server that the suite runs against.
 import { createHash, randomUUID } from 'node:crypto';
-import { createServer } from 'node:net';
 import pg from 'pg';
 import { createDatabase, type Database } from '../../../src/db/client.ts';
 import type { Prisma } from '../../../src/db/generated/client.ts';
@@ -26,22 +25,6 @@ async function query(url: string, sql: string): Promise<void> {
   } finally {
     await client.end();
   }
-}
-
-/** A loopback port that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() =>
-        typeof address === 'object' && address !== null
-          ? resolve(address.port)
-          : reject(new Error('no port')),
-      );
-    });
-  });
 }
 
 /** Polls until `look` gives something other than null, undefined or false. */
