@@ -14,6 +14,8 @@ import { ask } from './support/service.ts';
 
 const queued = 50_000;
 const claims = 500;
+/** A short list is read again and again. */
+const pagesMin = 50;
 const claimMsMax = 50;
 const pageMsMax = 100;
 const readySecondsMax = 5;
@@ -41,15 +43,18 @@ beforeAll(async () => {
   const first = await queueTraining(at, await insertExample(at, 'iris'), { target: 'species', epochs: 1 });
   const columns = await at.db.$queryRaw<{ name: string }[]>`
     SELECT column_name AS name FROM information_schema.columns
-    WHERE table_schema = 'public' AND table_name = 'Run' AND column_name NOT IN ('id', 'createdAt', 'name', 'tags')`;
+    WHERE table_schema = 'public' AND table_name = 'Run' AND column_name NOT IN ('id', 'createdAt', 'name', 'tags', 'metadata')`;
   const same = columns.map(({ name }) => `"${name}"`).join(', ');
   await at.db.$executeRawUnsafe(
-    `INSERT INTO "Run" ("id", "createdAt", "name", "tags", ${same})
-     SELECT gen_random_uuid(), now() - make_interval(secs => n), 'run ' || n % 100, ARRAY['tag ' || n % 1000], ${same}
+    `INSERT INTO "Run" ("id", "createdAt", "name", "tags", "metadata", ${same})
+     SELECT gen_random_uuid(), now() - make_interval(secs => n), 'run ' || n % 100, ARRAY['tag ' || n % 1000],
+       jsonb_build_object('part', (n % 500)::text), ${same}
      FROM "Run", generate_series(2, $1::int) AS n WHERE id = $2::uuid`,
     queued,
     first,
   );
+  // What autovacuum does by itself, a minute later.
+  await at.db.$executeRaw`ANALYZE "Run"`;
 }, 300_000);
 afterAll(async () => {
   await endWorker(api, 'SIGTERM');
@@ -78,13 +83,13 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
 }
 
 describe(`with ${queued} queued runs`, () => {
-  it.each(['', '&sort=created', '&status=queued', '&name=run%207', '&tag=tag%207'])(
+  it.each(['', '&sort=created', '&status=queued', '&name=run%207', '&tag=tag%207', '&metadata=part:7'])(
     'every page of the list comes soon: %s',
     async (query) => {
       const times: number[] = [];
-      let cursor: string | null = '';
       let seen = 0;
-      while (cursor !== null) {
+      for (let cursor: string | null = ''; cursor !== null || times.length < pagesMin; ) {
+        if (cursor === null) [cursor, seen] = ['', 0];
         const path: string = `${url}/v1/runs?limit=100${query}${cursor === '' ? '' : `&cursor=${cursor}`}`;
         let text = '';
         times.push(await timed(async () => ({ text } = await ask(path, { headers }))));
