@@ -3,7 +3,7 @@
 import type { Database } from '../db/client.ts';
 import type { SseStream } from '../http/sse.ts';
 import type { EventHub } from './event-hub.ts';
-import { getRunProgress, listEvents } from './store.ts';
+import { readNews } from './store.ts';
 
 export interface FollowedRun {
   readonly projectId: string;
@@ -33,18 +33,15 @@ export async function streamEvents(
   try {
     let after = run.afterSequence;
     while (!stream.signal.aborted) {
-      // Asked first: a run that had ended by then has written all its events.
-      const { ended } = await getRunProgress(db, run.projectId, run.id);
-      const events = await listEvents(db, run.id, after, pageRows);
+      const { ended, events } = await readNews(db, run, after, pageRows);
       for (const event of events) {
         if (!(await stream.send({ id: String(event.sequence), event: event.type, data: event.data }))) return;
         after = event.sequence;
         if (event.type === 'done') return;
       }
-      if (events.length === 0) {
-        if (ended) return;
-        await bell.wait();
-      }
+      if (events.length === pageRows) continue;
+      if (ended) return;
+      await bell.wait();
     }
   } finally {
     clearInterval(recheck);
