@@ -12,12 +12,16 @@ const project = (name: string, extra: object = {}) => ({
     // Vitest would leave one core of two idle. Each process loads the modules once: no test changes any.
     maxWorkers: availableParallelism(),
     isolate: false,
+    // What is polled for may have to wait for a core.
+    expect: { poll: { timeout: 30_000 } },
     ...extra,
   },
 });
 
 const globalSetup = 'test/support/postgres.ts';
 const processes = { globalSetup, testTimeout: 180_000, hookTimeout: 180_000 };
+// What these take away from each other, time or memory, is part of what they look at.
+const apart = { fileParallelism: false, maxWorkers: 1, isolate: true };
 
 // Those that go through random networks go on where the project unit ends, at ten and fifteen.
 const furtherNetworks = [
@@ -30,7 +34,7 @@ const further = { FUZZ_FROM: '10', FUZZ_PLANS: '50', GUARDED_FROM: '15', GUARDED
 export default defineConfig({
   test: {
     projects: [
-      project('bench', { testTimeout: 600_000, fileParallelism: false, isolate: true }),
+      project('bench', { testTimeout: 600_000, ...apart }),
       project('check', { testTimeout: 60_000 }),
       project('unit', { testTimeout: 60_000, hookTimeout: 60_000 }),
       project('unit-slow', {
@@ -42,8 +46,8 @@ export default defineConfig({
       project('avx512', { testTimeout: 180_000 }),
       project('http', { globalSetup, testTimeout: 30_000, hookTimeout: 120_000 }),
       project('flow', processes),
-      project('flow-slow', processes),
-      project('flow-redis', processes),
+      project('flow-slow', { ...processes, ...apart }),
+      project('flow-redis', { ...processes, ...apart }),
     ],
   },
 });
