@@ -9,7 +9,7 @@ import { optimizers } from '../../src/engine/kinds/optimizers/registry.ts';
 import { createPlan } from '../../src/engine/plan.ts';
 import { engineSpec } from '../../src/engine/spec.ts';
 import { expectSameBits } from '../unit/engine/codegen/compare.ts';
-import { outcomesOf } from '../unit/engine/outcomes.ts';
+import { outcomesOf, startOf } from '../unit/engine/outcomes.ts';
 import type { RandomNetwork } from '../unit/engine/random-network.ts';
 import { randomNetwork } from '../unit/engine/random-network.ts';
 import type { EmulatedOptions } from './executor.ts';
@@ -17,8 +17,9 @@ import { createEmulated } from './executor.ts';
 
 function expectInterpretersBits(network: RandomNetwork, seed: number, options: EmulatedOptions): void {
   const plan = createPlan(network.spec, network.shape, { panel: network.panel });
-  const expected = outcomesOf(createInterpreter, plan, network, seed);
-  const actual = outcomesOf(createEmulated(options), plan, network, seed);
+  const start = startOf(plan, network, seed);
+  const expected = outcomesOf(createInterpreter, start);
+  const actual = outcomesOf(createEmulated(options), start);
   expect(actual.map((o) => o.name)).toEqual(expected.map((o) => o.name));
   for (const [i, { name, values }] of expected.entries()) {
     const what = `${name}; ${JSON.stringify(network.spec.model)}`;

@@ -11,6 +11,24 @@ export interface CompiledEntry {
   remove(): void;
 }
 
+const outputs = new Map<string, string>();
+
+/** As JavaScript; each file once a process, for most entries import the same ones. */
+function javaScriptOf(file: string): string {
+  const known = outputs.get(file);
+  if (known !== undefined) return known;
+  const { outputText } = ts.transpileModule(readFileSync(file, 'utf8'), {
+    compilerOptions: {
+      target: ts.ScriptTarget.ES2023,
+      module: ts.ModuleKind.ESNext,
+      rewriteRelativeImportExtensions: true,
+      verbatimModuleSyntax: true,
+    },
+  });
+  outputs.set(file, outputText);
+  return outputText;
+}
+
 /** The compiled entry, below node_modules so that packages are found. */
 export function compileEntry(path: string): CompiledEntry {
   const cache = join(root, 'node_modules', '.cache');
@@ -22,15 +40,7 @@ export function compileEntry(path: string): CompiledEntry {
   const compile = (file: string): void => {
     if (done.has(file)) return;
     done.add(file);
-    const text = readFileSync(file, 'utf8');
-    const { outputText } = ts.transpileModule(text, {
-      compilerOptions: {
-        target: ts.ScriptTarget.ES2023,
-        module: ts.ModuleKind.ESNext,
-        rewriteRelativeImportExtensions: true,
-        verbatimModuleSyntax: true,
-      },
-    });
+    const outputText = javaScriptOf(file);
     mkdirSync(dirname(placeOf(file)), { recursive: true });
     writeFileSync(placeOf(file), outputText);
     for (const [, to = ''] of outputText.matchAll(/from ['"](\.[^'"]+)\.js['"]/g)) {

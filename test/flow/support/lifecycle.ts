@@ -8,12 +8,19 @@ import { createSqlPool, type SqlPool } from '../../../src/db/sql.ts';
 import { recipeOf } from '../../../src/runs/chain.ts';
 import type { Claimant } from '../../../src/runs/lease-store.ts';
 
+interface TestDatabase {
+  readonly url: string;
+  drop(): Promise<void>;
+}
+
 /** Creates an empty database on the given server. */
-export async function emptyDatabase(serverUrl: string): Promise<{ url: string; drop(): Promise<void> }> {
+export const emptyDatabase = (serverUrl: string): Promise<TestDatabase> => copyOf('template1', serverUrl);
+
+async function copyOf(template: string, serverUrl: string): Promise<TestDatabase> {
   const name = `test_${randomUUID().replaceAll('-', '')}`;
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
-  await query(serverUrl, `CREATE DATABASE ${name}`);
+  await query(serverUrl, `CREATE DATABASE ${name} TEMPLATE ${template}`);
   return { url: url.href, drop: () => query(serverUrl, `DROP DATABASE ${name} WITH (FORCE)`) };
 }
 
@@ -46,10 +53,18 @@ export async function until<T>(
   }
 }
 
+/** A database of this version's schema: a copy of the suite's, on the suite's server. */
+async function migratedDatabase(serverUrl: string): Promise<TestDatabase> {
+  const { TEST_DATABASE_URL: suiteUrl, TEST_DATABASE_TEMPLATE: template } = process.env;
+  if (template && serverUrl === suiteUrl) return copyOf(template, serverUrl);
+  const empty = await emptyDatabase(serverUrl);
+  await migrate(empty.url);
+  return empty;
+}
+
 /** A migrated database with its client. */
 export async function runDatabase(serverUrl: string): Promise<RunDatabase> {
-  const { url, drop } = await emptyDatabase(serverUrl);
-  await migrate(url);
+  const { url, drop } = await migratedDatabase(serverUrl);
   const db = createDatabase(url);
   const sql = createSqlPool(url);
   const projectId = randomUUID();

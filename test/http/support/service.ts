@@ -12,6 +12,9 @@ import { type RunDatabase, runDatabase } from '../../flow/support/lifecycle.ts';
 
 const keySecret = 'a secret that is only used by these tests';
 
+/** An injected request has no socket that could be closed when its body is late: later than any test takes. */
+const neverMs = 3_600_000;
+
 export interface TestService extends RunDatabase {
   readonly app: FastifyInstance;
   /** Where it listens. */
@@ -66,7 +69,7 @@ export async function startService({
     log: log ?? createLog('silent', 'test'),
     version: '0.0.0-test',
     limits: {
-      sockets: { ...defaultAppLimits.sockets, ...limits.sockets },
+      sockets: { ...defaultAppLimits.sockets, bodyTimeoutMs: neverMs, ...limits.sockets },
       streams: { ...defaultAppLimits.streams, ...limits.streams },
       csv: { ...defaultAppLimits.csv, ...limits.csv },
     },

@@ -1,5 +1,5 @@
 /** What a random network leaves behind on a back end: scores, state and predictions, after full and partial batches. */
-import type { CreateExecutor, Executor, Plan, StepBatch } from '../../../src/engine/kernels.ts';
+import type { CreateExecutor, Executor, Plan, ResidentData, StepBatch } from '../../../src/engine/kernels.ts';
 import { optimizers } from '../../../src/engine/kinds/optimizers/registry.ts';
 import { keyScalars } from '../../../src/engine/lane-random.ts';
 import { initialState, readState, writeState } from '../../../src/engine/parameters.ts';
@@ -31,24 +31,41 @@ function batchOf(plan: Plan, network: RandomNetwork, number: number): StepBatch 
   };
 }
 
-export function outcomesOf(
-  create: CreateExecutor,
-  plan: Plan,
-  network: RandomNetwork,
-  number: number,
-): Outcome[] {
-  const { rows, shape, steps } = network;
+/** What every back end is given alike. */
+export interface Start {
+  readonly plan: Plan;
+  readonly data: ResidentData;
+  readonly state: ReturnType<typeof initialState>;
+  readonly batch: StepBatch;
+}
+
+export function startOf(plan: Plan, network: RandomNetwork, number: number): Start {
+  const { rows, shape } = network;
   const random = stream(number, 'data');
   const features = Float32Array.from({ length: rows * shape.features }, () => random.normal());
   const targets = new Float32Array(rows * shape.targets);
   for (let r = 0; r < rows; r++) targets[r * shape.targets + below(random, shape.targets)] = 1;
-  const executor: Executor = create(plan, { rows, features, targets }, steps.length);
-  writeState(executor, plan, initialState(plan, number));
-  const batch = batchOf(plan, network, number);
+  return {
+    plan,
+    data: { rows, features, targets },
+    state: initialState(plan, number),
+    batch: batchOf(plan, network, number),
+  };
+}
+
+function begin(create: CreateExecutor, { plan, data, state, batch }: Start): Executor {
+  const executor = create(plan, data, batch.rows.length);
+  writeState(executor, plan, state);
+  return executor;
+}
+
+export function outcomesOf(create: CreateExecutor, start: Start): Outcome[] {
+  const { plan, batch } = start;
+  const executor = begin(create, start);
   const scores = executor.run('train', batch);
   const state = readState(executor, plan);
   const evaluated = executor.run('evaluate', { ...batch, inputs: new Float32Array() });
-  const [first = 1] = steps;
+  const [first = 1] = batch.rows;
   const one = {
     indices: batch.indices.subarray(0, first),
     rows: Int32Array.of(first),
@@ -70,4 +87,13 @@ export function outcomesOf(
   ];
   executor.dispose();
   return outcomes;
+}
+
+/** The parameters alone, after the same training. */
+export function trainedParameters(create: CreateExecutor, start: Start): Outcome[] {
+  const executor = begin(create, start);
+  executor.run('train', start.batch);
+  const { values } = readState(executor, start.plan);
+  executor.dispose();
+  return start.plan.parameters.map(({ name }, i) => ({ name, values: values[i] ?? new Float32Array() }));
 }

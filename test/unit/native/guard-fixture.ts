@@ -7,7 +7,7 @@ import { detectIsas } from '../../../src/native/cpu.ts';
 import { createExecutor } from '../../../src/native/executor.ts';
 import { createCodeCache } from '../../../src/native/loaded-code.ts';
 import { openMemory } from '../../../src/native/memory.ts';
-import { outcomesOf } from '../engine/outcomes.ts';
+import { outcomesOf, startOf } from '../engine/outcomes.ts';
 import { randomNetwork } from '../engine/random-network.ts';
 import { guarded, PAGE_BYTES, type Side, spaced } from './guarded.ts';
 
@@ -42,9 +42,10 @@ let same = 0;
 for (let number = Number(first); number < Number(first) + Number(count); number++) {
   const network = randomNetwork(number);
   const plan = createPlan(network.spec, network.shape, { panel: network.panel });
-  const expected = outcomesOf(createInterpreter, plan, network, number);
+  const start = startOf(plan, network, number);
+  const expected = outcomesOf(createInterpreter, start);
   for (const part of parts) {
-    const actual = outcomesOf(inGuards(part, side), plan, network, number);
+    const actual = outcomesOf(inGuards(part, side), start);
     const differs = expected.find(
       ({ values }, i) => !values.every((v, j) => Object.is(v, actual[i]?.values[j])),
     );

@@ -3,16 +3,12 @@ import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createInterpreter } from '../../../src/engine/codegen/interpreter.ts';
 import { CALL_ARGUMENTS } from '../../../src/engine/codegen/wasm/module.ts';
-import type { CreateExecutor } from '../../../src/engine/kernels.ts';
 import { createPlan } from '../../../src/engine/plan.ts';
 import { createCrew, type OwnedCrew } from '../../../workers/crew.ts';
 import { type CompiledEntry, compileEntry } from '../../support/compile-entry.ts';
-import { compiledBackends } from '../engine/codegen/candidates.ts';
-import { expectSameBits, expectSameRun, normals, oneStep } from '../engine/codegen/compare.ts';
+import { expectSameRun, normals, oneStep } from '../engine/codegen/compare.ts';
 import { createPoisoned } from '../engine/codegen/poisoned.ts';
-import { outcomesOf } from '../engine/outcomes.ts';
 import { randomNetwork } from '../engine/random-network.ts';
 
 let crews: readonly OwnedCrew[] = [];
@@ -36,20 +32,6 @@ afterAll(async () => {
   await Promise.all(opened.map((crew) => crew.close()));
   for (const { remove } of compiled) remove();
 });
-
-const withCrew =
-  (create: CreateExecutor, threads: number): CreateExecutor =>
-  (plan, data, stepsMax) =>
-    create(
-      plan,
-      data,
-      stepsMax,
-      crews.find((c) => c.threads === threads),
-    );
-
-/** How many networks at random, of which the first: see fuzz.test.ts. */
-const COUNT = Number(process.env.FUZZ_PLANS ?? 30);
-const FROM = Number(process.env.FUZZ_FROM ?? 0);
 
 const dense = (units: number, kind: string) => ({
   kind: 'dense',
@@ -103,25 +85,6 @@ describe('several threads on one executor', () => {
       expectSameRun(plan, { ...at, program: 'predict', batch: { ...batch, inputs: new Float32Array() } });
     }
   });
-
-  it.each([2, 3])(
-    '%i give them on networks at random',
-    (threads) => {
-      for (let number = FROM; number < FROM + COUNT; number++) {
-        const network = randomNetwork(number * 5 + threads);
-        const plan = createPlan(network.spec, network.shape, { panel: network.panel });
-        const expected = outcomesOf(createInterpreter, plan, network, number);
-        for (const [backend, create] of Object.entries(compiledBackends)) {
-          const actual = outcomesOf(withCrew(create, threads), plan, network, number);
-          for (const [i, { name, values }] of expected.entries()) {
-            const what = `network ${number * 5 + threads} on ${backend}, ${name}`;
-            expectSameBits(actual[i]?.values ?? new Float32Array(), values, what);
-          }
-        }
-      }
-    },
-    60_000 + COUNT * 1_000,
-  );
 });
 
 describe('a thread that fails in WebAssembly', () => {
