@@ -1,11 +1,14 @@
 // The tables that a run computes on, in memory that every thread of the process can use. WebAssembly reads only its
 // own memory, so for it they lie there; the other back ends read any.
 import { z } from 'zod';
+import { codedLength } from '../src/engine/coded-table.ts';
 import { adoptTables, allocateTables } from '../src/engine/codegen/wasm/tables.ts';
 import type { ResidentData } from '../src/engine/kernels.ts';
+import type { TablesShape } from '../src/engine/prepare.ts';
 import type { WorkerBackend } from './engine-backend.ts';
 
 const floats = z.instanceof(Float32Array<SharedArrayBuffer>);
+const bytes = z.instanceof(Uint8Array<SharedArrayBuffer>);
 
 const wasmMemory = z.custom<Parameters<typeof adoptTables>[0]['memory']>(
   (value) =>
@@ -22,27 +25,31 @@ export const sharedTables = z.discriminatedUnion('in', [
     memory: wasmMemory,
     rows: z.int(),
     featuresLength: z.int(),
+    coded: z.boolean(),
     targetsLength: z.int(),
   }),
-  z.object({ in: z.literal('shared'), rows: z.int(), features: floats, targets: floats }),
+  z.object({ in: z.literal('shared'), rows: z.int(), features: z.union([floats, bytes]), targets: floats }),
 ]);
 export type SharedTables = z.output<typeof sharedTables>;
 
 /** Throws RangeError where the back end cannot reach so much. */
 export function allocateShared(
   backend: WorkerBackend,
-  rows: number,
-  featureCount: number,
-  targetCount: number,
+  { rows, featureCount, targetCount, coded }: TablesShape,
 ): { readonly data: ResidentData; readonly tables: SharedTables } {
-  const [features, targets] = [rows * featureCount, rows * targetCount];
+  const features = coded ? codedLength(rows, featureCount) : rows * featureCount;
+  const targets = rows * targetCount;
   if (backend === 'wasm') {
-    const { data, handle } = allocateTables(rows, features, targets);
+    const { data, handle } = allocateTables(rows, features, targets, { coded });
     return { data, tables: { in: 'wasm', ...handle } };
   }
-  const own = (length: number) =>
+  const floatsOf = (length: number) =>
     new Float32Array(new SharedArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT));
-  const data = { rows, features: own(features), targets: own(targets) };
+  const data = {
+    rows,
+    features: coded ? new Uint8Array(new SharedArrayBuffer(features)) : floatsOf(features),
+    targets: floatsOf(targets),
+  };
   return { data, tables: { in: 'shared', ...data } };
 }
 
@@ -51,7 +58,7 @@ export function adoptShared(tables: SharedTables): ResidentData {
 }
 
 export function byteLengthOf(tables: SharedTables): number {
-  return tables.in === 'wasm'
-    ? (tables.featuresLength + tables.targetsLength) * Float32Array.BYTES_PER_ELEMENT
-    : tables.features.byteLength + tables.targets.byteLength;
+  if (tables.in === 'shared') return tables.features.byteLength + tables.targets.byteLength;
+  const { coded, featuresLength, targetsLength } = tables;
+  return featuresLength * (coded ? 1 : 4) + targetsLength * 4;
 }

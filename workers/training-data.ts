@@ -80,8 +80,8 @@ function encode(
   const resolved = resolveTask(spec, columns);
   if ('issues' in resolved) throw new UntrainableError(resolved.issues);
   let tables: SharedTables | null = null;
-  const prepared = prepareData(resolved, table, (...size) => {
-    const allocated = allocateShared(backend, ...size);
+  const prepared = prepareData(resolved, table, (shape) => {
+    const allocated = allocateShared(backend, shape);
     tables = allocated.tables;
     return allocated.data;
   });

@@ -46,6 +46,7 @@ export function emitForward(net: Network, kept: Kept): Kernel[] {
             label: 'gather features',
             table: 'features',
             columns: n.features,
+            ...(net.at.coded && { coded: true }),
             out: net.at.value(n),
           },
         ];

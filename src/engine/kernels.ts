@@ -155,6 +155,8 @@ export interface GatherKernel {
   readonly label: string;
   readonly table: 'features' | 'targets';
   readonly columns: number;
+  /** The table is a coded one: each byte is copied as the float that it stands for. */
+  readonly coded?: true;
   readonly out: BufferId;
 }
 
@@ -217,6 +219,8 @@ export interface Plan {
   readonly panel: number;
   readonly featureCount: number;
   readonly targetCount: number;
+  /** The features are a coded table. */
+  readonly coded: boolean;
   readonly outputCount: number;
   readonly buffers: readonly BufferInfo[];
   readonly arenaBytes: number;
@@ -252,10 +256,13 @@ export interface Executor {
   dispose(): void;
 }
 
-/** Row-major tables that stay loaded: features rows × plan.featureCount, targets rows × plan.targetCount. */
+/**
+ * Row-major tables that stay loaded: features rows × plan.featureCount, targets rows × plan.targetCount. Bytes are a
+ * coded table; see coded-table.ts.
+ */
 export interface ResidentData {
   readonly rows: number;
-  readonly features: Float32Array;
+  readonly features: Float32Array | Uint8Array;
   readonly targets: Float32Array;
 }
 

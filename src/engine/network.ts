@@ -16,6 +16,8 @@ import { simplify } from './simplify.ts';
 
 export interface Placement {
   readonly buffers: BufferTable;
+  /** The features are a coded table. */
+  readonly coded: boolean;
   /** The buffer of a node's value. */
   value(node: Node): BufferId;
   memo(node: Node, memo: Memo): BufferId;

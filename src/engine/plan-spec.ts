@@ -19,4 +19,6 @@ export interface PlanShape {
   readonly features: number;
   /** Columns of the target matrix. */
   readonly targets: number;
+  /** Whether the features are a coded table; see coded-table.ts. */
+  readonly coded?: boolean;
 }

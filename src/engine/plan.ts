@@ -42,6 +42,7 @@ export function createPlan(
   if (panel % VIRTUAL_LANES !== 0 || panel < VIRTUAL_LANES) throw new RangeError(`panel of ${panel} columns`);
   const loss = losses.get(spec.loss.kind);
   const { graph, output } = buildGraph(spec, shape, loss);
+  const { coded = false } = shape;
   const nets = { nodes: reachable(graph, [output]), output };
 
   const buffers = createBufferTable(batchSize, panel);
@@ -55,6 +56,7 @@ export function createPlan(
   const inputs = [INVERSE_ROWS, ...scalarNames, ...stepScalars(nets.nodes)];
   const placement = createPlacement({
     buffers,
+    coded,
     parameter: (p) => parameter(p).buffer,
     scalar: (name) => {
       const slot = inputs.indexOf(name);
@@ -96,6 +98,7 @@ export function createPlan(
     panel,
     featureCount: shape.features,
     targetCount: shape.targets,
+    coded,
     outputCount: output.features,
     ...buffers.place(),
     parameters,

@@ -2,8 +2,9 @@
  * From a table to what training runs on: the split into parts, the preprocessing fitted on the training rows only,
  * and the encoded features and targets of all rows.
  */
+import { CODES, codedLength, codedTable, decoded } from './coded-table.ts';
 import type { ResidentData } from './kernels.ts';
-import type { Part } from './kinds/kind.ts';
+import type { Line, Part } from './kinds/kind.ts';
 import { numericPreprocessors } from './kinds/numeric-preprocessors/registry.ts';
 import { splits } from './kinds/splits/registry.ts';
 import { encoderOf, type FeatureEncoding, type Preprocessing, widthOf } from './preprocessing.ts';
@@ -18,12 +19,22 @@ export interface PreparedData extends ResidentData {
   readonly preprocessing: Preprocessing;
 }
 
-/** Where the tables of the data shall lie: all zeros, features rows × featureCount and targets rows × targetCount. */
-export type AllocateTables = (rows: number, featureCount: number, targetCount: number) => ResidentData;
+/**
+ * Where the tables of the data shall lie: all zeros, features rows × featureCount or a coded table of as many, and
+ * targets rows × targetCount.
+ */
+export type AllocateTables = (shape: TablesShape) => ResidentData;
 
-const ownTables: AllocateTables = (rows, featureCount, targetCount) => ({
+export interface TablesShape {
+  readonly rows: number;
+  readonly featureCount: number;
+  readonly targetCount: number;
+  readonly coded: boolean;
+}
+
+const ownTables: AllocateTables = ({ rows, featureCount, targetCount, coded }) => ({
   rows,
-  features: new Float32Array(rows * featureCount),
+  features: coded ? new Uint8Array(codedLength(rows, featureCount)) : new Float32Array(rows * featureCount),
   targets: new Float32Array(rows * targetCount),
 });
 
@@ -48,8 +59,15 @@ export function prepareData(
   const seen = new Float64Array(parts.training.length);
   const encodings = inputs.map((column) => fitColumn(column, spec, parts.training, seen));
   const featureCount = encodings.reduce((sum, encoding) => sum + widthOf(encoding), 0);
-  const tables = allocate(table.rowCount, featureCount, task.outputs);
-  encodeColumns(inputs, encodings, tables.features, featureCount);
+  const rows = table.rowCount;
+  const lines = isCodable(inputs, rows) ? linesOf(encodings) : null;
+  const coded = lines !== null;
+  const tables = allocate({ rows, featureCount, targetCount: task.outputs, coded });
+  if (tables.features instanceof Float32Array) {
+    encodeColumns(inputs, encodings, tables.features, featureCount);
+  } else {
+    codeColumns(inputs, lines ?? [], tables.features, rows);
+  }
   if (codes === null) tables.targets.set(valuesOf(target));
   else encodeClasses(codes, tables.targets, task.outputs);
   return {
@@ -94,6 +112,38 @@ function fitColumn(
   return { name, type: column.type, kind: numeric.kind, fitted: { ...fitted } };
 }
 
+/** As floats: smaller tables are not worth another form. */
+const CODABLE_BYTES_MIN = 4 * 1024 ** 2;
+
+/** Whether every feature is a column of bytes, and a coded table is worth it: at most half as large. */
+function isCodable(columns: readonly Column[], rows: number): boolean {
+  const bytes = rows * columns.length * Float32Array.BYTES_PER_ELEMENT;
+  return (
+    bytes >= Math.max(CODABLE_BYTES_MIN, 2 * codedLength(rows, columns.length)) &&
+    columns.every((column) => column.type === 'numeric' && column.values instanceof Uint8Array)
+  );
+}
+
+/** The line of each feature's bytes; null unless it gives the very floats of the encoding for each of them. */
+function linesOf(encodings: readonly FeatureEncoding[]): readonly Line[] | null {
+  const lines = encodings.flatMap((encoding) => {
+    if (encoding.type === 'categorical') return [];
+    const line = numericPreprocessors.get(encoding.kind).line?.(encoding.fitted);
+    return line !== undefined && isExact(line, encoding) ? [line] : [];
+  });
+  return lines.length === encodings.length ? lines : null;
+}
+
+function isExact({ offset, factor }: Line, encoding: FeatureEncoding): boolean {
+  const encode = encoderOf(encoding);
+  const [encoded, straight] = [new Float32Array(CODES), new Float32Array(CODES)];
+  for (let code = 0; code < CODES; code++) {
+    encode(code, encoded, code);
+    straight[code] = decoded(code, offset, factor);
+  }
+  return encoded.every((value, code) => Object.is(value, straight[code]));
+}
+
 /** Columns are read and rows are written: in blocks of so many rows, both stay in the cache. */
 const BLOCK_ROWS = 256;
 
@@ -118,6 +168,26 @@ function encodeColumns(
       for (let row = first; row < end; row++) {
         encode(values[row] ?? 0, features, row * featureCount + offset);
       }
+    }
+  }
+}
+
+/** The bytes stay as they are, with the line that each column's lie on. */
+function codeColumns(
+  columns: readonly Column[],
+  lines: readonly Line[],
+  features: Uint8Array,
+  rows: number,
+): void {
+  const { length } = columns;
+  const { codes, offsets, factors } = codedTable(features, length);
+  offsets.set(lines.map(({ offset }) => offset));
+  factors.set(lines.map(({ factor }) => factor));
+  const sources = columns.map(valuesOf);
+  for (let first = 0; first < rows; first += BLOCK_ROWS) {
+    const end = Math.min(first + BLOCK_ROWS, rows);
+    for (const [c, values] of sources.entries()) {
+      for (let row = first; row < end; row++) codes[row * length + c] = values[row] ?? 0;
     }
   }
 }

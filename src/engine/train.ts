@@ -197,7 +197,8 @@ function settingOf(at: TrainingSetup): EpochSetting {
     const detail = `${training.length} training rows give no batch of ${batchSize}`;
     throw new UntrainableError([{ pointer: '#/training/batchSize', detail }]);
   }
-  const shape = { features: data.featureCount, targets: data.targetCount };
+  const coded = data.features instanceof Uint8Array;
+  const shape = { features: data.featureCount, targets: data.targetCount, coded };
   const plan = at.plans === undefined ? createPlan(spec, shape) : at.plans.of(spec, shape);
   const executor = at.backend(plan, data, stepsMaxOf(plan, data.rows), at.crewFor?.(plan));
   return { spec, data, plan, executor, watch: watchOf(spec, validation.length > 0), stepsPerEpoch };

@@ -119,14 +119,14 @@ interface Table {
 }
 
 /** Shared memory is read where it is; anything else might change or go, and is copied. */
-function residentTable(memory: NativeMemory, values: Float32Array): Table {
+function residentTable(memory: NativeMemory, values: ResidentData['features']): Table {
   if (values.buffer instanceof SharedArrayBuffer && values.length > 0) {
     // Held here so that it lives as long as the table.
     const held = { values };
     return { address: memory.addressOf(held.values), free: () => void held.values };
   }
   const pages = memory.allocate(values.byteLength);
-  new Float32Array(pages.bytes, 0, values.length).set(values);
+  new Uint8Array(pages.bytes).set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
   return pages;
 }
 

@@ -32,7 +32,7 @@ export interface NativeMemory {
   load(code: Uint8Array): Pages;
   function(address: bigint): NativeFunction;
   /** Where a typed array's bytes lie: they do not move. */
-  addressOf(values: Float32Array): bigint;
+  addressOf(values: Float32Array | Uint8Array): bigint;
   writeInt32(address: bigint, value: number): void;
 }
 

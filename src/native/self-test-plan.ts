@@ -41,6 +41,7 @@ export function selfTestPlan(random: Random): Plan {
     panel: 16,
     featureCount: COLUMNS,
     targetCount: 1,
+    coded: false,
     outputCount: 1,
     ...buffers.place(),
     parameters: [],

@@ -1,5 +1,5 @@
-// What the worker takes to train on all of MNIST, with one run and with two at a time: at most 1.3 times the dataset
-// as 32-bit floats, the plan, and 120 MB. Wants Linux: `MNIST_DIR=… npx vitest run --project bench`.
+// What the worker takes to train on all of MNIST, with one run and with up to eight at a time: at most 1.3 times the
+// dataset as 32-bit floats, the plan, and 120 MB. Wants Linux: `MNIST_DIR=… npx vitest run --project bench`.
 import { readFileSync } from 'node:fs';
 import { platform } from 'node:os';
 import { Readable } from 'node:stream';
@@ -58,9 +58,11 @@ describe.runIf(platform() === 'linux')('training on MNIST', () => {
     [1, 'wasm'],
     [2, 'wasm'],
     [4, 'wasm'],
+    [8, 'wasm'],
     [1, 'auto'],
     [2, 'auto'],
     [4, 'auto'],
+    [8, 'auto'],
   ])(
     'with %s runs at a time takes no more than is allowed: %s',
     async (runs, backend) => {

@@ -34,14 +34,15 @@ for i, name in enumerate(three + evex_three):
 for m in MEMORY:
     lines += [f"vmovups ymm1, {m}", f"vmovups zmm17, {m}", f"vmovups {m}, ymm9", f"vmovups {m}, zmm30",
               f"vmovaps {m}, xmm2", f"vmovaps zmm3, {m}", f"vmovss {m}, xmm7",
-              f"vbroadcastss ymm12, {m}", f"vbroadcastss zmm21, {m}", f"vpbroadcastd ymm3, {m}", f"vpbroadcastd zmm8, {m}",
+              f"vpmovzxbd xmm3, dword ptr {m}", f"vpmovzxbd ymm12, qword ptr {m}", f"vsubpd ymm3, ymm12, {m}", f"vsubpd zmm3, zmm22, {m}", f"vmulpd ymm13, ymm2, {m}", f"vmulpd zmm13, zmm2, {m}", f"vbroadcastss ymm12, {m}", f"vbroadcastss zmm21, {m}", f"vpbroadcastd ymm3, {m}", f"vpbroadcastd zmm8, {m}",
               f"vsqrtps ymm4, {m}", f"vsqrtps zmm4, {m}", f"vcvtdq2ps ymm5, {m}", f"vcvtdq2ps zmm25, {m}",
               f"vinsertf128 ymm6, ymm7, {m}, 1", f"vextractf128 {m}, ymm3, 1", f"vextractf64x4 {m}, zmm19, 1",
               f"vroundps ymm3, {m}, 9", f"vrndscaleps zmm3, {m}, 8", f"vcmpps ymm3, ymm12, {m}, 17", f"vcmpps k3, zmm12, {m}, 18",
               f"vpternlogd zmm3, zmm20, {m}, 202", f"vmaskmovps ymm3, ymm4, {m}", f"vmaskmovps {m}, ymm11, ymm4",
               f"vblendvps ymm3, ymm4, {m}, ymm13", f"vmovd xmm3, dword ptr {m}",
               f"vmovups zmm5{{k2}}{{z}}, {m}", f"vmovups {m}{{k3}}, zmm6"]
-lines += ["vmovaps ymm1, ymm2", "vmovaps ymm9, ymm3", "vmovaps xmm1, xmm2", "vmovaps zmm31, zmm2", "vmovaps zmm1, zmm18",
+lines += ["vcvtdq2pd ymm3, xmm12", "vcvtdq2pd zmm3, ymm21", "vcvtdq2pd zmm31, ymm1", "vcvtpd2ps xmm12, ymm3", "vcvtpd2ps ymm3, zmm21", "vcvtpd2ps ymm30, zmm1",
+          "vmovaps ymm1, ymm2", "vmovaps ymm9, ymm3", "vmovaps xmm1, xmm2", "vmovaps zmm31, zmm2", "vmovaps zmm1, zmm18",
           "vsqrtps ymm1, ymm12", "vsqrtps zmm1, zmm28", "vcvtdq2ps ymm9, ymm1", "vcvtdq2ps zmm29, zmm1",
           "vbroadcastss ymm1, xmm9", "vpbroadcastd ymm8, xmm3", "vpbroadcastd zmm18, xmm3",
           "vmovd xmm3, eax", "vmovd xmm13, r9d", "vmovd xmm0, edi",

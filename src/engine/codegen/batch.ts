@@ -1,9 +1,12 @@
 /** What every back end checks before it runs a batch of steps; kernels themselves check nothing. */
+import { codedLength } from '../coded-table.ts';
 import type { Plan, ProgramName, ResidentData, StepBatch } from '../kernels.ts';
 
 /** Throws RangeError on a table of the wrong size. */
 export function checkData(plan: Plan, data: ResidentData): void {
-  if (data.features.length !== data.rows * plan.featureCount)
+  const coded = data.features instanceof Uint8Array;
+  const length = coded ? codedLength(data.rows, plan.featureCount) : data.rows * plan.featureCount;
+  if (coded !== plan.coded || data.features.length !== length)
     throw new RangeError('features do not fit the plan');
   if (data.targets.length !== data.rows * plan.targetCount)
     throw new RangeError('targets do not fit the plan');

@@ -3,12 +3,14 @@
  * Buffers are plain row-major arrays without padding, so padding cannot leak into a result here.
  */
 
+import { codedTable, decoded } from '../coded-table.ts';
 import type { ReduceFn } from '../expr.ts';
 import type {
   Binding,
   BufferId,
   CreateExecutor,
   Dim,
+  GatherKernel,
   GemmKernel,
   Grid,
   Kernel,
@@ -123,16 +125,8 @@ function rowOf(m: Matrix, view: View | undefined, grid: Grid | undefined): (row:
 
 function compileKernel(kernel: Kernel, matrix: Matrices, data: ResidentData): Run {
   switch (kernel.kind) {
-    case 'gather': {
-      const { columns } = kernel;
-      const table = data[kernel.table];
-      const out = matrix(kernel.out).values;
-      return ({ indices }) => {
-        for (const [i, row] of indices.entries()) {
-          out.set(table.subarray(row * columns, (row + 1) * columns), i * columns);
-        }
-      };
-    }
+    case 'gather':
+      return compileGather(kernel, matrix, data);
     case 'map':
       return compileMap(kernel, matrix);
     case 'gemm':
@@ -142,6 +136,29 @@ function compileKernel(kernel: Kernel, matrix: Matrices, data: ResidentData): Ru
     default:
       return kernel satisfies never;
   }
+}
+
+function compileGather(kernel: GatherKernel, matrix: Matrices, data: ResidentData): Run {
+  const { columns } = kernel;
+  const table = data[kernel.table];
+  const out = matrix(kernel.out).values;
+  const rowOf =
+    table instanceof Uint8Array
+      ? decodedRows(table, columns)
+      : (row: number) => table.subarray(row * columns, (row + 1) * columns);
+  return ({ indices }) => {
+    for (const [i, row] of indices.entries()) out.set(rowOf(row), i * columns);
+  };
+}
+
+/** Rows of a coded table, each valid until the next is asked for. */
+function decodedRows(table: Uint8Array, columns: number): (row: number) => Float32Array {
+  const { codes, offsets, factors } = codedTable(table, columns);
+  const values = new Float32Array(columns);
+  return (row) =>
+    values.map((_, c) =>
+      decoded(codes[row * columns + c] ?? 0, offsets[c] ?? Number.NaN, factors[c] ?? Number.NaN),
+    );
 }
 
 /** Fills the input registers for the elements (row, first … first + count). */

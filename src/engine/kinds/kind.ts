@@ -90,6 +90,13 @@ export interface InitializerKind<S extends z.ZodObject = z.ZodObject> extends Ki
 export interface NumericPreprocessorKind<S extends z.ZodObject = z.ZodObject> extends Kind<S> {
   fit(values: Float64Array, spec: z.output<S>): Readonly<Record<string, number>>;
   apply(value: number, fitted: Readonly<Record<string, number>>): number;
+  /** Where `apply` is a straight line: it is (value − offset) · factor, but for how it rounds. */
+  line?(fitted: Readonly<Record<string, number>>): Line;
+}
+
+export interface Line {
+  readonly offset: number;
+  readonly factor: number;
 }
 
 /** Encodes a category into `width` numbers; an unknown category has code −1. */

@@ -88,6 +88,7 @@ export function compileGraph(at: GraphSetting): CompiledGraph {
   const inputs = [...(update?.inputs ?? []), 'rows', ...streams.flatMap(keyNames)];
   const placement = createPlacement({
     buffers,
+    coded: false,
     parameter: (p) => info(p).buffer,
     scalar: (name) => (inputs.includes(name) ? { from: 'stepInput', slot: inputs.indexOf(name) } : null),
   });
@@ -115,6 +116,7 @@ export function compileGraph(at: GraphSetting): CompiledGraph {
     panel: 16,
     featureCount: features,
     targetCount: 1,
+    coded: false,
     outputCount: output.features,
     ...buffers.place(),
     parameters,

@@ -1,9 +1,10 @@
 /** What a random network leaves behind on a back end: scores, state and predictions, after full and partial batches. */
+import { codedLength, codedTable } from '../../../src/engine/coded-table.ts';
 import type { CreateExecutor, Executor, Plan, ResidentData, StepBatch } from '../../../src/engine/kernels.ts';
 import { optimizers } from '../../../src/engine/kinds/optimizers/registry.ts';
 import { keyScalars } from '../../../src/engine/lane-random.ts';
 import { initialState, readState, writeState } from '../../../src/engine/parameters.ts';
-import { below, stream } from '../../../src/engine/random.ts';
+import { below, type Random, stream } from '../../../src/engine/random.ts';
 import type { RandomNetwork } from './random-network.ts';
 
 export interface Outcome {
@@ -31,6 +32,15 @@ function batchOf(plan: Plan, network: RandomNetwork, number: number): StepBatch 
   };
 }
 
+/** Bytes at random on lines at random. */
+export function randomCoded(rows: number, columns: number, random: Random): Uint8Array {
+  const table = new Uint8Array(codedLength(rows, columns));
+  const { codes, offsets, factors } = codedTable(table, columns);
+  for (let c = 0; c < columns; c++) [offsets[c], factors[c]] = [256 * random.uniform(), random.normal() / 64];
+  for (let i = 0; i < codes.length; i++) codes[i] = below(random, 256);
+  return table;
+}
+
 /** What every back end is given alike. */
 export interface Start {
   readonly plan: Plan;
@@ -42,7 +52,9 @@ export interface Start {
 export function startOf(plan: Plan, network: RandomNetwork, number: number): Start {
   const { rows, shape } = network;
   const random = stream(number, 'data');
-  const features = Float32Array.from({ length: rows * shape.features }, () => random.normal());
+  const features = shape.coded
+    ? randomCoded(rows, shape.features, random)
+    : Float32Array.from({ length: rows * shape.features }, () => random.normal());
   const targets = new Float32Array(rows * shape.targets);
   for (let r = 0; r < rows; r++) targets[r * shape.targets + below(random, shape.targets)] = 1;
   return {

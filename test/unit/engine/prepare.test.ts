@@ -1,8 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { codedTable } from '../../../src/engine/coded-table.ts';
+import { backends } from '../../../src/engine/codegen/backends.ts';
 import { prepareData } from '../../../src/engine/prepare.ts';
 import { encodeRows, preprocessingSchema } from '../../../src/engine/preprocessing.ts';
+import { below, stream } from '../../../src/engine/random.ts';
 import { resolveTask } from '../../../src/engine/resolve.ts';
-import { summarize, type Table } from '../../../src/engine/table.ts';
+import { type NumericValues, summarize, type Table } from '../../../src/engine/table.ts';
+import { createTraining } from '../../../src/engine/train.ts';
 import { columnOf, exampleTable, specOf } from './example-table.ts';
 
 const table: Table = {
@@ -141,5 +145,62 @@ describe('encodeRows', () => {
       Array.from({ length: 10_000 }, () => ({})),
     );
     expect('issues' in result && result.issues.length).toBe(100);
+  });
+});
+
+describe('columns of bytes, and many of them', () => {
+  const [rows, width] = [2_200, 500];
+  const random = stream(1, 'bytes');
+  const bytes = Array.from({ length: width }, () =>
+    Uint8Array.from({ length: rows }, () => below(random, 256)),
+  );
+  const tableWith = (values: (column: Uint8Array) => NumericValues): Table => ({
+    rowCount: rows,
+    columns: [
+      columnOf(
+        'grade',
+        Array.from({ length: rows }, (_, row) => String(row % 3)),
+      ),
+      ...bytes.map((column, i) => ({ name: `pixel${i}`, type: 'numeric' as const, values: values(column) })),
+    ],
+  });
+  const coded = tableWith((column) => column);
+
+  it.each(['standardize', 'none'] as const)(
+    'stay bytes that stand for the floats of columns of floats: %s',
+    (kind) => {
+      const data = { target: 'grade', preprocessing: { numeric: { kind } } };
+      const { features, preprocessing } = prepare(3, { data }, coded);
+      const plain = prepare(
+        3,
+        { data },
+        tableWith((column) => Float32Array.from(column)),
+      );
+      expect(preprocessing).toEqual(plain.preprocessing);
+      const { codes, offsets, factors } = codedTable(features as Uint8Array, width);
+      expect(codes.length).toBe(rows * width);
+      const decoded = Float32Array.from(
+        codes,
+        (code, i) => (code - (offsets[i % width] ?? 0)) * (factors[i % width] ?? 0),
+      );
+      expect(Buffer.from(decoded.buffer).equals(Buffer.from(plain.features.buffer))).toBe(true);
+    },
+  );
+
+  it('become floats beside a column of anything else', () => {
+    const [target, ...columns] = coded.columns;
+    if (target === undefined) throw new Error('no target');
+    const mixed = { ...coded, columns: [target, columnOf('half', Array(rows).fill('0.5')), ...columns] };
+    expect(prepare(3, { data: { target: 'grade' } }, mixed).features).toBeInstanceOf(Float32Array);
+  });
+
+  it('train to the same bits as columns of floats', () => {
+    const spec = specOf(3, { data: { target: 'grade' }, training: { epochs: 1, batchSize: 64 } });
+    const weights = [coded, tableWith((column) => Float32Array.from(column))].map((from) => {
+      const training = createTraining({ spec, table: from, backend: backends.wasm });
+      training.runEpoch({ shouldStop: () => false, onSteps: () => undefined });
+      return Buffer.from(training.parameterBytes()).toString('base64');
+    });
+    expect(weights[0]).toBe(weights[1]);
   });
 });

@@ -113,7 +113,7 @@ export function randomNetwork(number: number): RandomNetwork {
   });
   return {
     spec: { ...parsed, loss: losses.schema.parse({ kind: loss }), metrics: [] },
-    shape: { features, targets: outputs },
+    shape: { features, targets: outputs, coded: stream(number, 'coded').uniform() < 0.4 },
     panel: oneOf([16, 16, 16, 32]),
     steps: [batchSize, between(1, batchSize), 1, batchSize],
     rows: batchSize + 3,

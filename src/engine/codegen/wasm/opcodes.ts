@@ -39,8 +39,11 @@ export const plainOps = {
   'v128.or': SIMD + 0x50,
   'v128.xor': SIMD + 0x51,
   'v128.bitselect': SIMD + 0x52,
+  'f32x4.demote_f64x2_zero': SIMD + 0x5e,
   'f32x4.floor': SIMD + 0x68,
   'f32x4.nearest': SIMD + 0x6a,
+  'i16x8.extend_low_i8x16_u': SIMD + 0x89,
+  'i32x4.extend_low_i16x8_u': SIMD + 0xa9,
   'i32x4.shl': SIMD + 0xab,
   'i32x4.shr_s': SIMD + 0xac,
   'i32x4.shr_u': SIMD + 0xad,
@@ -56,7 +59,10 @@ export const plainOps = {
   'f32x4.div': SIMD + 0xe7,
   'f32x4.pmin': SIMD + 0xea,
   'f32x4.pmax': SIMD + 0xeb,
+  'f64x2.sub': SIMD + 0xf1,
+  'f64x2.mul': SIMD + 0xf2,
   'f32x4.convert_i32x4_s': SIMD + 0xfa,
+  'f64x2.convert_low_i32x4_s': SIMD + 0xfe,
 } as const;
 export type PlainOp = keyof typeof plainOps;
 
@@ -68,6 +74,7 @@ export const memoryOps = {
   'f32.store': 0x38,
   'v128.load': SIMD + 0x00,
   'v128.load32_splat': SIMD + 0x09,
+  'v128.load32_zero': SIMD + 0x5c,
   'v128.store': SIMD + 0x0b,
 } as const;
 export type MemoryOp = keyof typeof memoryOps;

@@ -34,7 +34,9 @@ export interface ResidentTables {
 export interface TablesHandle {
   readonly memory: WasmMemory;
   readonly rows: number;
+  /** Elements of the features: floats, or bytes of a coded table. */
   readonly featuresLength: number;
+  readonly coded: boolean;
   readonly targetsLength: number;
 }
 
@@ -50,10 +52,11 @@ const TAKEN = 2;
 
 const FLOAT_BYTES = 4;
 const ALIGNMENT = 64;
+const elementBytes = (coded: boolean): number => (coded ? 1 : FLOAT_BYTES);
 const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
 /** By the view of the features: data may be said more about without becoming other data. */
-const known = new WeakMap<Float32Array, ResidentTables>();
+const known = new WeakMap<ResidentData['features'], ResidentTables>();
 
 /** The tables behind data that was loaded before, or a memory of its own for data that was not. */
 export function tablesOf(data: ResidentData, slotBytes: number): ResidentTables {
@@ -63,7 +66,9 @@ export function tablesOf(data: ResidentData, slotBytes: number): ResidentTables 
 
 /** Copies data to where executors read it: those created on the returned tables' `data` share it. */
 export function loadTables(data: ResidentData, slotBytes?: number): ResidentTables {
-  const tables = allocateTables(data.rows, data.features.length, data.targets.length, slotBytes);
+  const { rows, features, targets } = data;
+  const coded = features instanceof Uint8Array;
+  const tables = allocateTables(rows, features.length, targets.length, { coded, slotBytes });
   tables.data.features.set(data.features);
   tables.data.targets.set(data.targets);
   return tables;
@@ -74,23 +79,24 @@ export function allocateTables(
   rows: number,
   featuresLength: number,
   targetsLength: number,
-  slotBytes?: number,
+  { coded = false, slotBytes }: { readonly coded?: boolean; readonly slotBytes?: number | undefined } = {},
 ): ResidentTables {
-  const end = HEADER_BYTES + aligned(featuresLength * FLOAT_BYTES) + aligned(targetsLength * FLOAT_BYTES);
+  const end =
+    HEADER_BYTES + aligned(featuresLength * elementBytes(coded)) + aligned(targetsLength * FLOAT_BYTES);
   const initial = Math.ceil(end / PAGE_BYTES);
   const maximum = slotBytes === undefined ? PAGES_MAX : initial + pagesFor(slotBytes);
   if (maximum > PAGES_MAX || initial > PAGES_MAX) {
     throw new OutOfMemoryError(`${end} bytes of tables and ${slotBytes ?? 0} more, at most 4 GiB`);
   }
   const memory = new Memory({ initial, maximum, shared: true });
-  return adoptTables({ memory, rows, featuresLength, targetsLength });
+  return adoptTables({ memory, rows, featuresLength, coded, targetsLength });
 }
 
 /** Tables that another thread has loaded. */
 export function adoptTables(handle: TablesHandle): ResidentTables {
-  const { memory, rows, featuresLength, targetsLength } = handle;
+  const { memory, rows, featuresLength, coded, targetsLength } = handle;
   const features = HEADER_BYTES;
-  const targets = features + aligned(featuresLength * FLOAT_BYTES);
+  const targets = features + aligned(featuresLength * elementBytes(coded));
   const header = new Int32Array(memory.buffer, 0, HEADER_BYTES / 4);
   const tables: ResidentTables = {
     memory,
@@ -99,7 +105,9 @@ export function adoptTables(handle: TablesHandle): ResidentTables {
     targets,
     data: {
       rows,
-      features: new Float32Array(memory.buffer, features, featuresLength),
+      features: coded
+        ? new Uint8Array(memory.buffer, features, featuresLength)
+        : new Float32Array(memory.buffer, features, featuresLength),
       targets: new Float32Array(memory.buffer, targets, targetsLength),
     },
     take: (bytes) => takeFree(memory, header, bytes) ?? takeNew(memory, header, bytes),

@@ -1,10 +1,11 @@
 /** Gather kernels: rows of a row-major table into panels. What lies behind a table's last row is not read. */
+import { factorsAt, rowsAt } from '../../coded-table.ts';
 import type { GatherKernel } from '../../kernels.ts';
 import { VIRTUAL_LANES } from '../../kernels.ts';
 import type { Split } from '../../schedule.ts';
-import { countOf, loadAmount, repeat, shareOf } from './amounts.ts';
+import { countOf, loadAmount, repeat, type Span, shareOf } from './amounts.ts';
 import type { Gp, Mem } from './operands.ts';
-import { at, offset, r8, r10, rax, rcx, rdi, rdx, rsi } from './operands.ts';
+import { at, offset, r8, r9, r10, rax, rcx, rdi, rdx, rsi } from './operands.ts';
 import type { Target } from './target.ts';
 import { ARENA, BLOCK_BYTES, blockOffset, bufferOf, FLOAT_BYTES, rowBytes } from './target.ts';
 
@@ -14,16 +15,23 @@ const SAMPLES: Gp = r10;
 const FROM: Gp = rcx;
 const TO: Gp = rdx;
 const BLOCKS: Gp = r8;
+const PANELS: Gp = r8;
+/** Offsets and factors from a panel's first column on. */
+const LINES: Gp = r9;
 /** Blocks of a row that are written out one after another, and blocks of all rows. */
 const ROW_BLOCKS_MAX = 8;
 const ALL_BLOCKS_MAX = 32;
 const MASK = 2;
+const DOUBLE_BYTES = 8;
+const CACHE_LINE_BYTES = 64;
+/** Of a row: the rest of a long one is foreseen by the processor. */
+const PREFETCH_BYTES_MAX = 2048;
 
 export function emitGather(target: Target, kernel: GatherKernel, split: Split): void {
   const { asm, step } = target;
   const out = bufferOf(target, kernel.out);
   const line = rowBytes(target);
-  const { columns } = kernel;
+  const { columns, coded = false } = kernel;
   const blocks = Math.floor(columns / VIRTUAL_LANES);
   const rest = columns % VIRTUAL_LANES;
   const rows = shareOf(target, 'batch', split);
@@ -31,6 +39,10 @@ export function emitGather(target: Target, kernel: GatherKernel, split: Split): 
 
   /** The row whose number is at `index`, to where `row` is. */
   const copyRow = (index: Mem, row: Mem): void => {
+    if (coded) {
+      decodeRow(target, kernel, index, row);
+      return;
+    }
     asm.mov32(rax, index);
     asm.imulImmediate(FROM, rax, columns * FLOAT_BYTES);
     asm.op('add', FROM, table);
@@ -52,19 +64,17 @@ export function emitGather(target: Target, kernel: GatherKernel, split: Split): 
   };
 
   const known = countOf(rows);
-  if (known !== null && known * (blocks + 1) <= ALL_BLOCKS_MAX) {
+  if (!coded && known !== null && known * (blocks + 1) <= ALL_BLOCKS_MAX) {
     asm.mov(INDEX, step.indices);
     for (let r = 0; r < known; r++) copyRow(at(INDEX, r * FLOAT_BYTES), at(ARENA, out.offset + r * line));
     return;
   }
-  loadAmount(target, SAMPLES, rows.from);
-  asm.mov(INDEX, step.indices);
-  asm.lea(INDEX, { base: INDEX, index: SAMPLES, scale: FLOAT_BYTES, disp: 0 });
-  asm.imulImmediate(ROW, SAMPLES, line);
+  if (coded) prefetchRows(target, kernel, rows);
+  loadAmount(target, ROW, rows.from);
+  asm.imulImmediate(ROW, ROW, line);
   asm.op('add', ROW, ARENA);
   asm.opImmediate('add', ROW, out.offset);
-  loadAmount(target, SAMPLES, rows.to);
-  if (typeof rows.from !== 'number') asm.op('sub', SAMPLES, rows.from);
+  startOf(target, rows);
   repeat(
     target,
     SAMPLES,
@@ -75,6 +85,72 @@ export function emitGather(target: Target, kernel: GatherKernel, split: Split): 
     },
     known,
   );
+}
+
+/** Asks for rows that are about to be decoded: a processor looks less far ahead than to the next of them. */
+function prefetchRows(target: Target, { columns, table }: GatherKernel, rows: Span): void {
+  const { asm, step } = target;
+  startOf(target, rows);
+  asm.mov(LINES, step[table]);
+  asm.opImmediate('add', LINES, rowsAt(columns));
+  const each = (): void => {
+    asm.mov32(rax, at(INDEX));
+    asm.imulImmediate(FROM, rax, columns);
+    asm.op('add', FROM, LINES);
+    for (let byte = 0; byte < Math.min(columns, PREFETCH_BYTES_MAX); byte += CACHE_LINE_BYTES) {
+      asm.prefetch(at(FROM, byte));
+    }
+    asm.opImmediate('add', INDEX, FLOAT_BYTES);
+  };
+  repeat(target, SAMPLES, each, countOf(rows));
+}
+
+/** INDEX to the first row's number, SAMPLES to how many rows there are. */
+function startOf(target: Target, { from, to }: Span): void {
+  const { asm, step } = target;
+  loadAmount(target, SAMPLES, from);
+  asm.mov(INDEX, step.indices);
+  asm.lea(INDEX, { base: INDEX, index: SAMPLES, scale: FLOAT_BYTES, disp: 0 });
+  loadAmount(target, SAMPLES, to);
+  if (typeof from !== 'number') asm.op('sub', SAMPLES, from);
+}
+
+/** The same where the table is a coded one, panel by panel: what is behind the last column comes out as zeros. */
+function decodeRow(target: Target, { columns, table, out }: GatherKernel, index: Mem, row: Mem): void {
+  const { asm, step, plan } = target;
+  const { panel } = plan;
+  asm.mov32(rax, index);
+  asm.mov(LINES, step[table]);
+  asm.imulImmediate(FROM, rax, columns);
+  asm.op('add', FROM, LINES);
+  asm.opImmediate('add', FROM, rowsAt(columns));
+  asm.lea(TO, row);
+  const decode = (count: number): void => {
+    for (let c = 0; c < count; c += target.isa.lanes / 2) decodeVector(target, columns, c);
+  };
+  const panels = Math.floor(columns / panel);
+  const each = (): void => {
+    decode(panel);
+    asm.opImmediate('add', FROM, panel);
+    asm.opImmediate('add', LINES, panel * DOUBLE_BYTES);
+    asm.opImmediate('add', TO, bufferOf(target, out).capacityRows * rowBytes(target));
+  };
+  if (panels > 0) {
+    asm.movImmediate(PANELS, panels);
+    repeat(target, PANELS, each, panels);
+  }
+  decode(columns % panel);
+}
+
+/** As many columns as a vector has doubles, from the panel's column `c`. */
+function decodeVector({ asm, v, isa }: Target, columns: number, c: number): void {
+  const half = isa.name === 'avx512' ? asm.ymm : asm.xmm;
+  half.two('vpmovzxbd', 0, at(FROM, c));
+  v.two('vcvtdq2pd', 0, 0);
+  v.three('vsubpd', 0, 0, at(LINES, c * DOUBLE_BYTES));
+  v.three('vmulpd', 0, 0, at(LINES, factorsAt(columns) + c * DOUBLE_BYTES));
+  v.two('vcvtpd2ps', 0, 0);
+  half.store('vmovups', at(TO, c * FLOAT_BYTES), 0);
 }
 
 function copyBlock({ v, isa }: Target, from: Mem, to: Mem): void {

@@ -20,6 +20,8 @@ export const threeOperand = {
   vpandnd: { map: 1, prefix: 1, opcode: 0xdf, only: 'evex' },
   vpord: { map: 1, prefix: 1, opcode: 0xeb, only: 'evex' },
   vpxord: { map: 1, prefix: 1, opcode: 0xef, only: 'evex' },
+  vsubpd: { map: 1, prefix: 1, opcode: 0x5c, evexW: 1 },
+  vmulpd: { map: 1, prefix: 1, opcode: 0x59, evexW: 1 },
   vpaddd: { map: 1, prefix: 1, opcode: 0xfe },
   vpsubd: { map: 1, prefix: 1, opcode: 0xfa },
   vpmulld: { map: 2, prefix: 1, opcode: 0x40 },
@@ -48,8 +50,13 @@ export const twoOperand = {
   vmovaps: { map: 1, prefix: 0, opcode: 0x28 },
   vsqrtps: { map: 1, prefix: 0, opcode: 0x51 },
   vcvtdq2ps: { map: 1, prefix: 0, opcode: 0x5b },
+  /** To twice the length, and from it to half of it: the length is that of the doubles. */
+  vcvtdq2pd: { map: 1, prefix: 2, opcode: 0xe6, tuple: 'half' },
+  vcvtpd2ps: { map: 1, prefix: 1, opcode: 0x5a, evexW: 1 },
   vbroadcastss: { map: 2, prefix: 1, opcode: 0x18, tuple: 'scalar' },
   vpbroadcastd: { map: 2, prefix: 1, opcode: 0x58, tuple: 'scalar' },
+  /** Bytes to integers of 32 bits. */
+  vpmovzxbd: { map: 2, prefix: 1, opcode: 0x31, tuple: 'quarter' },
   /** From a general-purpose register or memory. */
   vmovd: { map: 1, prefix: 1, opcode: 0x6e, tuple: 'scalar' },
 } satisfies Readonly<Record<string, Opcode>>;

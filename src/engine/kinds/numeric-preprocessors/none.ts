@@ -11,4 +11,5 @@ export const none: NumericPreprocessorKind<typeof schema> = {
   schema,
   fit: () => ({}),
   apply: (value) => value,
+  line: () => ({ offset: 0, factor: 1 }),
 };

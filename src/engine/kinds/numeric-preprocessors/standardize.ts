@@ -32,4 +32,5 @@ export const standardize: NumericPreprocessorKind<typeof schema> = {
     return { mean: mean / factor, scale: scale > 0 ? scale : 1 };
   },
   apply: (value, { mean = NaN, scale = NaN }) => (value - mean) / scale,
+  line: ({ mean = NaN, scale = NaN }) => ({ offset: mean, factor: 1 / scale }),
 };

@@ -58,12 +58,21 @@ export interface HandMade {
   /** Columns of the two resident tables. */
   readonly featureCount?: number;
   readonly targetCount?: number;
+  readonly coded?: boolean;
   kernels(buffers: BufferTable): readonly Kernel[];
 }
 
 /** A plan of nothing but the given kernels. */
 export function planOf(at: HandMade): Plan {
-  const { batchSize, panel = 16, stepInputs = [], stepOutputs = [], featureCount = 1, targetCount = 1 } = at;
+  const {
+    batchSize,
+    panel = 16,
+    stepInputs = [],
+    stepOutputs = [],
+    featureCount = 1,
+    targetCount = 1,
+    coded = false,
+  } = at;
   const buffers = createBufferTable(batchSize, panel);
   const kernels = at.kernels(buffers);
   const empty = { kernels: [], inputs: [], outputs: [], flops: 0 };
@@ -72,6 +81,7 @@ export function planOf(at: HandMade): Plan {
     panel,
     featureCount,
     targetCount,
+    coded,
     outputCount: 1,
     ...buffers.place(),
     parameters: [],

@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { backends } from '../../../../../src/engine/codegen/backends.ts';
 import { adoptTables, loadTables } from '../../../../../src/engine/codegen/wasm/tables.ts';
 import type { ResidentData } from '../../../../../src/engine/kernels.ts';
+import { stream } from '../../../../../src/engine/random.ts';
+import { randomCoded } from '../../outcomes.ts';
 import { normals, oneStep, planOf } from '../compare.ts';
 
 const PAGE = 65536;
@@ -47,6 +49,15 @@ describe('resident tables', () => {
     expect(adopted.data.features).toEqual(data.features);
     mine.release();
     expect(adopted.take(100).address).toBe(mine.address);
+  });
+
+  it('hold bytes and give them to other threads as such', () => {
+    const coded = { rows: 5, features: randomCoded(5, 3, stream(1, 'table')), targets: normals(10, 't') };
+    const tables = loadTables(coded);
+    expect(tables.targets - tables.features).toBe(Math.ceil(coded.features.length / 64) * 64);
+    const { features, targets } = adoptTables({ ...tables.handle }).data;
+    expect(features).toEqual(coded.features);
+    expect(targets).toEqual(coded.targets);
   });
 
   it('lend slots again once they are given back, emptied, the smallest that fits', () => {
