@@ -9,6 +9,8 @@ export interface ReportRow {
   /** Null where none was measured. */
   readonly recoverySecondsMax: number | null;
   readonly boundSeconds: number | null;
+  /** What its lines were interrupted by, where it interrupts lines. */
+  readonly by?: 'namespace' | 'proxy';
   /** Why it could not be done on this machine. */
   readonly impossible?: string;
 }
@@ -24,7 +26,7 @@ export function rowPasses({ violations, recoverySecondsMax, boundSeconds, imposs
 
 /** Lines of Markdown. */
 export function tableOf(rows: readonly ReportRow[]): string[] {
-  const head = ['id', 'queue', 'repetitions', 'violations', 'longest recovery s', 'bound s', ''];
+  const head = ['id', 'queue', 'repetitions', 'violations', 'longest recovery s', 'bound s', 'by', ''];
   const cells = rows.map((row) => [
     row.id,
     row.queue,
@@ -32,6 +34,7 @@ export function tableOf(rows: readonly ReportRow[]): string[] {
     String(row.violations),
     row.recoverySecondsMax === null ? '–' : row.recoverySecondsMax.toFixed(1),
     row.boundSeconds === null ? '–' : String(row.boundSeconds),
+    row.by ?? '–',
     row.impossible === undefined ? (rowPasses(row) ? 'ok' : 'FAILED') : 'not possible here',
   ]);
   const widths = head.map((title, column) =>
