@@ -1,4 +1,5 @@
 // The results: rows for programs, and the same as a table.
+import { linesOf } from './table.ts';
 import type { QueueName } from './world.ts';
 
 export interface ReportRow {
@@ -37,10 +38,5 @@ export function tableOf(rows: readonly ReportRow[]): string[] {
     row.by ?? '–',
     row.impossible === undefined ? (rowPasses(row) ? 'ok' : 'FAILED') : 'not possible here',
   ]);
-  const widths = head.map((title, column) =>
-    Math.max(title.length, ...cells.map((row) => row[column]?.length ?? 0)),
-  );
-  const line = (row: readonly string[]) =>
-    `| ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(' | ')} |`;
-  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...cells.map(line)];
+  return linesOf(head, cells);
 }
