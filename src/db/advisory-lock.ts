@@ -1,6 +1,7 @@
 // Postgres advisory locks: held by a connection of their own, so a killed process lets go at once.
 import pg from 'pg';
 import { within } from '../deadline.ts';
+import { connectionTo } from './connection.ts';
 
 /** The names in use; the number is the lock's key inside our own class of keys. */
 const locks = { migrate: 1, reconcile: 2 } as const;
@@ -58,7 +59,7 @@ export async function tryAdvisoryLock(
 }
 
 async function withConnection<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000, keepAlive: true });
+  const client = new pg.Client(connectionTo(url));
   // Without a listener a connection that breaks between two queries would end the process.
   client.on('error', () => undefined);
   await client.connect();

@@ -3,6 +3,7 @@
 import { Socket } from 'node:net';
 import pg from 'pg';
 import sql, { Sql } from 'sql-template-tag';
+import { connectionTo } from './connection.ts';
 
 /** What is put together from parts is a whole statement of `sql`: Prisma's clients know such parts only of their own. */
 type Query = TemplateStringsArray | Sql;
@@ -44,11 +45,9 @@ export function createSqlPool(
   { poolMax = 10, silentMsMax = 10_000 }: SqlPoolOptions = {},
 ): SqlPool {
   const pool = new pg.Pool({
-    connectionString: url,
+    ...connectionTo(url),
     max: poolMax,
-    connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: idleMs,
-    keepAlive: true,
     // A process that freezes inside a transaction would keep its row locks for as long as it stays frozen.
     idle_in_transaction_session_timeout: 10_000,
   });

@@ -144,6 +144,17 @@ describe('a pool', () => {
     await expect.poll(ids).toEqual([]);
   });
 
+  it('has its sessions ended by Postgres when it vanishes', async () => {
+    expect(
+      await sql.$queryRaw`
+      SELECT name, setting FROM pg_settings WHERE name LIKE 'tcp_keepalives%' ORDER BY name`,
+    ).toEqual([
+      { name: 'tcp_keepalives_count', setting: '3' },
+      { name: 'tcp_keepalives_idle', setting: '30' },
+      { name: 'tcp_keepalives_interval', setting: '10' },
+    ]);
+  });
+
   it('gives a line up that went silent, and goes on when it is back', async () => {
     const proxy = await openProxy(() => [Number(new URL(database.url).port)]);
     const through = new URL(database.url);

@@ -9,6 +9,9 @@ import { until } from '../until.ts';
 const silentSeconds = { quick: [4, 15], full: [20, 120] };
 const settleMsMax = 180_000;
 const dropMsMax = 120_000;
+/** Of a worker with one slot: what it keeps, and what it is just about to close. */
+const sessionsMax = 12;
+const forgetMsMax = 90_000;
 
 export const postgresSilent: Experiment = {
   id: 'F10',
@@ -45,6 +48,19 @@ export const postgresSilent: Experiment = {
       say(`${repetition + 1} of ${repetitions}`);
     }
     if (!worker.isAlive()) world.violation(`the worker ended: ${worker.output().slice(-300)}`);
+    const sessions = async () => {
+      const [row] = await world.query<{ count: number }>(
+        'SELECT count(*)::int FROM pg_stat_activity WHERE application_name = $1',
+        [worker.name],
+      );
+      return row?.count ?? 0;
+    };
+    // Those whose line was cut, too, give their place back.
+    await until(
+      async () => (await sessions()) <= sessionsMax,
+      'Postgres to forget lost sessions',
+      forgetMsMax,
+    );
     // The worker that was cut off is of use again.
     await world.client.submit('brief', seedOf(0));
     for (const late of await settle(world, settleMsMax)) world.violation(`after the last silence: ${late}`);
