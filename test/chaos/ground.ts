@@ -75,9 +75,9 @@ export function openGround(say: (line: string) => void): OpenedGround {
     close: async () => {
       closed = true;
       await site.processes.closeAll();
-      for (const network of networks) network.remove();
       await Promise.allSettled([...opening].map(async (place) => (await place).remove()));
       rmSync(site.folder, { recursive: true, force: true, maxRetries: 20 });
+      for (const network of networks) network.remove();
     },
   };
 }

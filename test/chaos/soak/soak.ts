@@ -11,7 +11,7 @@ import { type FaultSite, type Post, type SoakFault, soakFaults } from './faults.
 import { startLoad } from './load.ts';
 import { type MemoryWatch, watchMemory } from './memory.ts';
 import { createRandom } from './random.ts';
-import type { SoakReport } from './report.ts';
+import type { GrowthRow, SoakReport } from './report.ts';
 import { scheduleOf } from './schedule.ts';
 import { slopeOf } from './slope.ts';
 
@@ -34,54 +34,60 @@ interface Cast {
   close(): Promise<void>;
 }
 
+type Outcome = Pick<SoakReport, 'seconds' | 'faults' | 'memory'>;
+
 export async function soak(ground: Ground, options: SoakOptions): Promise<SoakReport> {
   const { seed, queue, say } = options;
   const world = await openWorld(ground, { queue, env: {} });
-  const faults: Record<string, number> = {};
-  let seconds = 0;
-  let samples: SoakReport['memory'] = [];
   try {
-    const cast = await startAll(world, createRandom(seed));
-    const { watched } = cast;
-    const memory = watchMemory(Object.values(watched));
+    const outcome = await stress(world, options).catch((error: unknown): Outcome => {
+      world.violation(error instanceof Error ? (error.stack ?? error.message) : String(error));
+      return { seconds: 0, faults: {}, memory: [] };
+    });
+    const { violations, acknowledged } = world;
+    for (const violation of violations.slice(0, violationsShown)) say(`VIOLATION: ${violation}`);
+    const runs = { acknowledged: acknowledged.length, ended: await countEnded(world) };
+    return { queue, seed, ...outcome, runs, violations };
+  } finally {
+    await world.close();
+  }
+}
+
+/** Load and faults, then peace until every run has ended, and a look at all of them. */
+async function stress(world: World, options: SoakOptions): Promise<Outcome> {
+  const { minutes, queue, seed, say } = options;
+  const cast = await startAll(world, createRandom(seed));
+  const memory = watchMemory(Object.values(cast.watched));
+  const reporting = setInterval(() => void reportProgress(world, cast, memory, say), 60_000);
+  try {
+    say(`${minutes} minutes on ${queue}, seed ${seed}`);
     const startedAt = performance.now();
-    try {
-      say(`${options.minutes} minutes on ${queue}, seed ${seed}`);
-      const load = startLoad(world);
-      const reporting = setInterval(() => void reportProgress(world, cast, memory, say), 60_000);
-      await breakThings(cast.site, faults, options);
-      seconds = (performance.now() - startedAt) / 1_000;
-      clearInterval(reporting);
-      memory.stop();
-      say('no more faults; waiting for the runs to end');
-      await load.stop();
-      for (const flaw of [...(await settle(world, settleMsMax)), ...(await check(world))]) {
-        world.violation(flaw);
-      }
-    } finally {
-      memory.stop();
-      await cast.close();
-    }
-    for (const [name, one] of Object.entries(watched)) {
+    const load = startLoad(world);
+    const faults = await breakThings(cast.site, options);
+    const seconds = Math.round((performance.now() - startedAt) / 1_000);
+    memory.stop();
+    say('no more faults; waiting for the runs to end');
+    await load.stop();
+    for (const late of await settle(world, settleMsMax)) world.violation(late);
+    for (const flaw of await check(world)) world.violation(flaw);
+    for (const [name, one] of Object.entries(cast.watched)) {
       if (!one.isAlive())
         world.violation(`the ${name} that nobody touched ended: ${one.output().slice(-500)}`);
     }
-    samples = Object.entries(watched).map(([name, one]) => {
-      const own = memory.samplesOf(one);
-      return { name, samples: own.length, lastMegabytes: own.at(-1)?.megabytes ?? null, slope: slopeOf(own) };
-    });
-  } catch (error) {
-    world.violation(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    return { seconds, faults, memory: growthOf(cast, memory) };
+  } finally {
+    clearInterval(reporting);
+    memory.stop();
+    await cast.close();
   }
-  const { violations, acknowledged } = world;
-  for (const violation of violations.slice(0, violationsShown)) say(`VIOLATION: ${violation}`);
-  const report = {
-    ...{ queue, seed, seconds: Math.round(seconds), faults, memory: samples },
-    runs: { acknowledged: acknowledged.length, ended: await countEnded(world) },
-    violations,
-  };
-  await world.close();
-  return report;
+}
+
+function growthOf({ watched }: Cast, memory: MemoryWatch): GrowthRow[] {
+  return Object.entries(watched).map(([name, one]) => {
+    const samples = memory.samplesOf(one);
+    const lastMegabytes = samples.at(-1)?.megabytes ?? null;
+    return { name, samples: samples.length, lastMegabytes, slope: slopeOf(samples) };
+  });
 }
 
 async function startAll(world: World, random: () => number): Promise<Cast> {
@@ -114,12 +120,12 @@ async function startAll(world: World, random: () => number): Promise<Cast> {
   };
 }
 
-/** Until the time is over, or it is told to stop. */
+/** Until the time is over, or it is told to stop. Answers with how often each thing was broken. */
 async function breakThings(
   site: FaultSite,
-  counts: Record<string, number>,
   { minutes, queue, say, stop }: SoakOptions,
-): Promise<void> {
+): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {};
   const endAt = performance.now() + minutes * 60_000;
   const faults = soakFaults.filter(({ queues }) => queues.includes(queue));
   for (const { fault, afterMs } of scheduleOf(faults, site.random)) {
@@ -129,8 +135,9 @@ async function breakThings(
     const now = performance.now();
     const restMs = Math.min(startedAt + afterMs, endAt) - now;
     await wait(Math.max(0, restMs), undefined, { signal: stop }).catch(() => undefined);
-    if (stop.aborted || performance.now() >= endAt) return;
+    if (stop.aborted || performance.now() >= endAt) return counts;
   }
+  return counts;
 }
 
 async function breakOne(fault: SoakFault, site: FaultSite, say: (line: string) => void): Promise<void> {
