@@ -1,5 +1,7 @@
 // Postgres advisory locks: held by a connection of their own, so a killed process lets go at once.
 import pg from 'pg';
+import { within } from '../deadline.ts';
+import { connectionTo } from './connection.ts';
 
 /** The names in use; the number is the lock's key inside our own class of keys. */
 const locks = { migrate: 1, reconcile: 2 } as const;
@@ -22,6 +24,8 @@ export async function withAdvisoryLock<T>(
   });
 }
 
+/** Neither statement waits for anybody. */
+const answerMsMax = 5_000;
 /** A process that freezes with the lock loses it after so long; work that takes longer has to bear company. */
 const tryLockMsMax = 10_000;
 
@@ -35,10 +39,16 @@ export async function tryAdvisoryLock(
   work: () => Promise<void>,
 ): Promise<boolean> {
   return withConnection(url, async (client) => {
-    await client.query(`SET idle_session_timeout = ${tryLockMsMax}`);
-    const result = await client.query<{ acquired: boolean }>(
-      'SELECT pg_try_advisory_lock($1, $2) AS acquired',
-      [lockClass, locks[name]],
+    const result = await within(
+      answerMsMax,
+      client
+        .query(`SET idle_session_timeout = ${tryLockMsMax}`)
+        .then(() =>
+          client.query<{ acquired: boolean }>('SELECT pg_try_advisory_lock($1, $2) AS acquired', [
+            lockClass,
+            locks[name],
+          ]),
+        ),
     );
     const acquired = result.rows[0]?.acquired === true;
     if (acquired) {
@@ -49,14 +59,14 @@ export async function tryAdvisoryLock(
 }
 
 async function withConnection<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000, keepAlive: true });
+  const client = new pg.Client(connectionTo(url));
   // Without a listener a connection that breaks between two queries would end the process.
   client.on('error', () => undefined);
   await client.connect();
   try {
     return await work(client);
   } finally {
-    // The session's end releases the lock.
-    await client.end().catch(() => undefined);
+    // The session's end releases the lock. On a line that went silent nobody learns of it: Postgres ends it itself.
+    await within(answerMsMax, client.end()).catch(() => client.connection.stream.destroy());
   }
 }

@@ -1,5 +1,6 @@
 // The one way to a Prisma client. Only stores and this folder use it.
 import { PrismaPg } from '@prisma/adapter-pg';
+import { connectionTo } from './connection.ts';
 import { type Prisma, PrismaClient } from './generated/client.ts';
 
 export type Database = PrismaClient;
@@ -10,10 +11,8 @@ export type DatabaseTransaction = Prisma.TransactionClient;
 export function createDatabase(url: string, { poolMax = 10 }: { poolMax?: number } = {}): Database {
   const adapter = new PrismaPg(
     {
-      connectionString: url,
+      ...connectionTo(url),
       max: poolMax,
-      connectionTimeoutMillis: 5_000,
-      keepAlive: true,
       // A connection whose other end vanished without a word would keep its place in the pool for a quarter of an hour.
       query_timeout: 30_000,
       // A process that freezes inside a transaction would keep its row locks for as long as it stays frozen.

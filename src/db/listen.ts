@@ -1,6 +1,7 @@
 // LISTEN on one channel over a connection of its own, for as long as the caller wants. Notifications sent
 // while the connection was away are lost by nature: `onReconnect` tells the caller to look for itself.
 import pg from 'pg';
+import { connectionTo } from './connection.ts';
 
 export interface Listener {
   close(): Promise<void>;
@@ -23,12 +24,7 @@ export async function listen(
   let retryMs = retryMinMs;
 
   const connect = async (): Promise<void> => {
-    const next = new pg.Client({
-      connectionString: url,
-      connectionTimeoutMillis: 5_000,
-      query_timeout: 5_000,
-      keepAlive: true,
-    });
+    const next = new pg.Client({ ...connectionTo(url), query_timeout: 5_000 });
     let lost = false;
     const lose = () => {
       if (!lost) {

@@ -1,7 +1,9 @@
 // Statements that are written out, straight to Postgres. What the worker does is all of this kind, and a Prisma client
 // would cost it 50 MB and a third of a millisecond a statement. The stores of the run's life take either.
+import { Socket } from 'node:net';
 import pg from 'pg';
 import sql, { Sql } from 'sql-template-tag';
+import { connectionTo } from './connection.ts';
 
 /** What is put together from parts is a whole statement of `sql`: Prisma's clients know such parts only of their own. */
 type Query = TemplateStringsArray | Sql;
@@ -26,17 +28,26 @@ export interface SqlPool extends SqlDatabase {
   close(): Promise<void>;
 }
 
+export interface SqlPoolOptions {
+  readonly poolMax?: number;
+  /** After so long without a word the line is given up; much that is stored may take longer. */
+  readonly silentMsMax?: number;
+}
+
 const idleMs = 60_000;
 const transactionMsMax = 60_000;
+/** What Postgres stores at the least, on a slow disk. */
+const bytesPerMs = 10_000;
 
 /** Connects lazily. A database that is away is an error after 5 s, not a wait. */
-export function createSqlPool(url: string, { poolMax = 10 }: { poolMax?: number } = {}): SqlPool {
+export function createSqlPool(
+  url: string,
+  { poolMax = 10, silentMsMax = 10_000 }: SqlPoolOptions = {},
+): SqlPool {
   const pool = new pg.Pool({
-    connectionString: url,
+    ...connectionTo(url),
     max: poolMax,
-    connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: idleMs,
-    keepAlive: true,
     // A process that freezes inside a transaction would keep its row locks for as long as it stays frozen.
     idle_in_transaction_session_timeout: 10_000,
   });
@@ -45,17 +56,33 @@ export function createSqlPool(url: string, { poolMax = 10 }: { poolMax?: number 
   // So would one that breaks between two statements of a transaction; the next statement tells of it.
   pool.on('connect', (client) => client.on('error', () => undefined));
   const nameOf = createStatementNames();
-  const run = (client: pg.Pool | pg.PoolClient, query: Query, values: readonly unknown[]) => {
+  const ask: Ask = (client, query, values) => {
     const { text, values: all } = toSql(query, values);
-    return client.query({ ...nameOf(text), text, values: all, types });
+    return heard(client, silentMsMax + byteLengthOf(all) / bytesPerMs, () =>
+      client.query({ ...nameOf(text), text, values: all, types }),
+    );
   };
-  const statements = (client: pg.Pool | pg.PoolClient): SqlTransaction => ({
-    $queryRaw: async <T>(query: Query, ...values: unknown[]) => (await run(client, query, values)).rows as T,
-    $executeRaw: async (query, ...values) => (await run(client, query, values)).rowCount ?? 0,
+  const control = (client: pg.PoolClient, text: 'BEGIN' | 'COMMIT' | 'ROLLBACK') =>
+    heard(client, silentMsMax, () => client.query(text));
+  const statements = (run: (query: Query, values: readonly unknown[]) => Promise<pg.QueryResult>) => ({
+    $queryRaw: async <T>(query: Query, ...values: unknown[]) => (await run(query, values)).rows as T,
+    $executeRaw: async (query: Query, ...values: unknown[]) => (await run(query, values)).rowCount ?? 0,
   });
+  const askOnce = async (query: Query, values: readonly unknown[]) => {
+    const client = await pool.connect();
+    let failure: Error | undefined;
+    try {
+      return await ask(client, query, values);
+    } catch (error) {
+      failure = error instanceof Error ? error : new Error(String(error));
+      throw error;
+    } finally {
+      client.release(failure);
+    }
+  };
 
   return {
-    ...statements(pool),
+    ...statements(askOnce),
     $transaction: async (work, { timeout = transactionMsMax } = {}) => {
       const client = await pool.connect();
       let released = false;
@@ -67,12 +94,12 @@ export function createSqlPool(url: string, { poolMax = 10 }: { poolMax?: number 
       const clock = setTimeout(() => release(new Error('the transaction took too long')), timeout);
       let broken: Error | undefined;
       try {
-        await client.query('BEGIN');
-        const result = await work(statements(client));
-        await client.query('COMMIT');
+        await control(client, 'BEGIN');
+        const result = await work(statements((query, values) => ask(client, query, values)));
+        await control(client, 'COMMIT');
         return result;
       } catch (error) {
-        await client.query('ROLLBACK').catch((failure: Error) => {
+        await control(client, 'ROLLBACK').catch((failure: Error) => {
           broken = failure;
         });
         throw error;
@@ -83,6 +110,28 @@ export function createSqlPool(url: string, { poolMax = 10 }: { poolMax?: number 
     },
     close: () => pool.end(),
   };
+}
+
+type Ask = (client: pg.PoolClient, query: Query, values: readonly unknown[]) => Promise<pg.QueryResult>;
+
+/**
+ * A network that drops packets tells nobody, and TCP repeats itself for a quarter of an hour before it gives up. What
+ * still moves, in either direction, is no silence.
+ */
+async function heard<T>({ connection }: pg.PoolClient, silentMs: number, work: () => Promise<T>): Promise<T> {
+  const { stream } = connection;
+  if (!(stream instanceof Socket)) return work();
+  const cut = () => stream.destroy(new Error(`Connection terminated: no word in ${Math.ceil(silentMs)} ms`));
+  stream.setTimeout(silentMs, cut);
+  try {
+    return await work();
+  } finally {
+    stream.setTimeout(0, cut);
+  }
+}
+
+function byteLengthOf(values: readonly unknown[]): number {
+  return values.reduce<number>((sum, value) => sum + (value instanceof Uint8Array ? value.byteLength : 0), 0);
 }
 
 function toSql(query: Query, values: readonly unknown[]): Sql {

@@ -34,7 +34,6 @@ export const superuser = 'trainyard';
 // fsync, full_page_writes and synchronous_commit keep their default, on. The rest suits a small machine that
 // has other work: no parallel queries, no replication, few helper processes.
 const settings: Readonly<Record<string, string>> = {
-  listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
   max_connections: '200',
   shared_buffers: '64MB',
@@ -111,13 +110,18 @@ async function initialise(
  * Starts a server and waits until it accepts connections, or rejects with what it logged. The server is no
  * member of our terminal's process group: Ctrl-C must reach those who use it first.
  */
-export async function startServer(cluster: Cluster, port: number): Promise<RunningServer> {
+export async function startServer(
+  cluster: Cluster,
+  port: number,
+  addresses: readonly string[] = ['127.0.0.1'],
+): Promise<RunningServer> {
   await trimLog(cluster.logFile);
   const log = await open(cluster.logFile, 'a', 0o600);
   const { size } = await log.stat();
   let child: ChildProcess;
   try {
-    const flags = Object.entries({ ...settings, cluster_name: cluster.name }).flatMap(([name, value]) => [
+    const own = { listen_addresses: addresses.join(','), cluster_name: cluster.name };
+    const flags = Object.entries({ ...settings, ...own }).flatMap(([name, value]) => [
       '-c',
       `${name}=${value}`,
     ]);

@@ -1,6 +1,7 @@
 // BullMQ on Redis and on Postgres, made to look alike. Either end is thrown away and made anew by its owner
 // when it misbehaves, so nothing here mends itself beyond what the drivers do.
 import { createPostgresBackend, type Job, Queue, Worker, withBackend } from 'bullmq';
+import { connectionTo } from '../db/connection.ts';
 
 export interface QueueTarget {
   /** Absent: BullMQ's Postgres backend, in a schema of its own of `databaseUrl`. */
@@ -91,11 +92,10 @@ function queueName({ prefix }: QueueTarget): string {
 
 function postgresConnection(databaseUrl: string) {
   return {
-    connectionString: databaseUrl,
+    ...connectionTo(databaseUrl),
     migrate: true,
     max: 2,
     connectionTimeoutMillis: 2_000,
     query_timeout: 10_000,
-    keepAlive: true,
   };
 }

@@ -49,14 +49,13 @@ export async function check(world: CheckedWorld): Promise<string[]> {
   const byId = new Map(rows.map((row) => [row.id, row]));
   const known = new Set(acknowledged.map(({ runId }) => runId));
   const orphans = rows.filter(({ id }) => !known.has(id)).map(({ id }) => `nobody was told of run ${id}`);
-  const perRun = await Promise.all(
-    acknowledged.map(async (told) => {
-      const row = byId.get(told.runId);
-      const flaws = row === undefined ? ['it is gone'] : await flawsOf(world, told, row);
-      return flaws.map((flaw) => `run ${told.runId} (${told.shape} ${told.seed}): ${flaw}`);
-    }),
-  );
-  return [...orphans, ...perRun.flat(), ...(await auditFlaws(query))];
+  const perRun: string[] = [];
+  for (const told of acknowledged) {
+    const row = byId.get(told.runId);
+    const flaws = row === undefined ? ['it is gone'] : await flawsOf(world, told, row);
+    perRun.push(...flaws.map((flaw) => `run ${told.runId} (${told.shape} ${told.seed}): ${flaw}`));
+  }
+  return [...orphans, ...perRun, ...(await auditFlaws(query))];
 }
 
 async function flawsOf(

@@ -1,7 +1,8 @@
 // Runs the experiments, each in a world of its own, checks the world afterwards, and counts.
 import { check, settle } from './checker.ts';
 import type { Experiment, Mode } from './experiment.ts';
-import type { Ground, SmallGround } from './ground.ts';
+import type { Ground, OwnGround } from './ground.ts';
+import type { Network } from './places/network.ts';
 import type { ReportRow } from './report.ts';
 import { openWorld, type QueueName, type World } from './world.ts';
 
@@ -47,22 +48,26 @@ async function runJob(
   { experiment, queue }: Job,
   { mode, say }: DriverOptions,
 ): Promise<ReportRow> {
-  const { id, boundSeconds, diskMegabytes } = experiment;
+  const { id, boundSeconds, diskMegabytes, lines } = experiment;
   const repetitions = experiment.repetitions[mode];
   const tell = (line: string) => say(`${id} on ${queue}: ${line}`);
   const startedAt = performance.now();
   tell(`${experiment.title}, ${repetitions} times`);
-  let small: SmallGround | null = null;
+  const network = lines === undefined ? null : networkOf(ground, tell);
+  const by = lines === undefined ? {} : ({ by: network === null ? 'proxy' : 'namespace' } as const);
+  let own: OwnGround | null = null;
   try {
-    small = diskMegabytes === undefined ? null : await ground.onSmallDisk(diskMegabytes);
+    if (network !== null) own = await ground.onOwnPostgres({ address: network.addressOf('postgres') });
+    if (diskMegabytes !== undefined) own = await ground.onOwnPostgres({ megabytes: diskMegabytes });
   } catch (error) {
-    const impossible = `no disk of ${diskMegabytes} MB can be had: ${error instanceof Error ? error.message : error}`;
+    const impossible = `no Postgres like that can be had: ${wordsOf(error)}`;
     tell(impossible);
     return { id, queue, repetitions: 0, violations: 0, recoverySecondsMax: null, boundSeconds, impossible };
   }
-  const world = await openWorld(small?.ground ?? ground, {
+  const world = await openWorld(own?.ground ?? ground, {
     queue,
     env: { ...modes[mode].env, ...experiment.env },
+    network,
   });
   try {
     await experiment.run({ world, mode, repetitions, say: tell });
@@ -71,15 +76,28 @@ async function runJob(
     world.violation(error instanceof Error ? (error.stack ?? error.message) : String(error));
   } finally {
     await world.close();
-    await small?.remove();
+    network?.remove();
+    await own?.remove();
   }
   const { violations, recoveries } = world;
   for (const violation of violations.slice(0, violationsShown)) tell(`VIOLATION: ${violation}`);
   const longest = recoveries.length === 0 ? null : Math.round(Math.max(...recoveries) * 10) / 10;
   const seconds = Math.round((performance.now() - startedAt) / 1_000);
   tell(`${violations.length} violations, longest recovery ${longest ?? '–'} s; took ${seconds} s`);
-  return { id, queue, repetitions, violations: violations.length, recoverySecondsMax: longest, boundSeconds };
+  const counts = { repetitions, violations: violations.length, recoverySecondsMax: longest };
+  return { id, queue, ...counts, boundSeconds, ...by };
 }
+
+function networkOf(ground: Ground, tell: (line: string) => void): Network | null {
+  try {
+    return ground.openNetwork();
+  } catch (error) {
+    tell(`a silent proxy plays the network, for there is no namespace to be had: ${wordsOf(error)}`);
+    return null;
+  }
+}
+
+const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Sees every run to its end first. */
 async function checkWorld(world: World): Promise<void> {

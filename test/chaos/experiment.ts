@@ -22,6 +22,8 @@ export interface Experiment {
   readonly alone?: boolean;
   /** Its Postgres lies on a disk of this size. */
   readonly diskMegabytes?: number;
+  /** It interrupts lines, which lie in a network of its own where that can be had. */
+  readonly lines?: true;
   /** Settings that it needs in all its processes, beside the mode's. */
   readonly env?: Readonly<Record<string, string>>;
   /** Disturbs; what holds for every experiment is checked afterwards. Throws where it cannot be done. */

@@ -8,7 +8,8 @@ import { freePort } from '../support/free-port.ts';
 import { auditSql } from './audit.ts';
 import { askHttp, createClient } from './client.ts';
 import { type ExperimentDatabase, openDatabase } from './database.ts';
-import { openPostgres, type PostgresPlace } from './places/postgres.ts';
+import { type Network, openNetwork } from './places/network.ts';
+import { openPostgres, type PostgresOptions, type PostgresPlace } from './places/postgres.ts';
 import { createProcesses, type Processes } from './places/processes.ts';
 import { startService } from './service.ts';
 import { trainUndisturbed, type Undisturbed } from './undisturbed.ts';
@@ -23,11 +24,13 @@ export interface Ground {
   readonly undisturbed: Undisturbed;
   cloneDatabase(): Promise<{ name: string; url: string }>;
   dropDatabase(name: string): Promise<void>;
-  /** The same on a Postgres whose disk is small. Rejects where this machine does not let us mount one. */
-  onSmallDisk(megabytes: number): Promise<SmallGround>;
+  /** The same on another Postgres. Rejects where this machine does not let us have one like that. */
+  onOwnPostgres(options: PostgresOptions): Promise<OwnGround>;
+  /** Throws where this machine does not allow it. */
+  openNetwork(): Network;
 }
 
-export interface SmallGround {
+export interface OwnGround {
   readonly ground: Ground;
   remove(): Promise<void>;
 }
@@ -43,34 +46,44 @@ const template = 'prepared';
 export function openGround(say: (line: string) => void): OpenedGround {
   const site = { processes: createProcesses(), folder: mkdtempSync(join(tmpdir(), 'trainyard-chaos-')) };
   const opening = new Set<Promise<PostgresPlace>>();
+  const networks = new Set<Network>();
   let closed = false;
-  const open = async (megabytes?: number): Promise<PostgresPlace> => {
+  const open = async (options?: PostgresOptions): Promise<PostgresPlace> => {
     if (closed) throw new Error('the experiments are over');
-    const place = openPostgres(megabytes);
+    const place = openPostgres(options);
     opening.add(place);
     const postgres = await place;
     await postgres.start();
     return postgres;
   };
-  const onSmallDisk = async (known: Undisturbed, megabytes: number): Promise<SmallGround> => {
-    const postgres = await open(megabytes);
-    const ground = await prepare(
-      { ...site, postgres, folder: join(site.folder, 'small') },
-      say,
-      known,
-      onSmallDisk,
-    );
-    return { ground, remove: postgres.remove };
+  const more: More = {
+    onOwnPostgres: async (known, options) => {
+      const postgres = await open(options);
+      const folder = join(site.folder, `own-${opening.size}`);
+      const ground = await prepare({ ...site, postgres, folder }, say, known, more);
+      return { ground, remove: postgres.remove };
+    },
+    openNetwork: () => {
+      if (closed) throw new Error('the experiments are over');
+      const network = openNetwork();
+      networks.add(network);
+      return network;
+    },
   };
   return {
-    ground: open().then((postgres) => prepare({ ...site, postgres }, say, null, onSmallDisk)),
+    ground: open().then((postgres) => prepare({ ...site, postgres }, say, null, more)),
     close: async () => {
       closed = true;
       await site.processes.closeAll();
       await Promise.allSettled([...opening].map(async (place) => (await place).remove()));
       rmSync(site.folder, { recursive: true, force: true, maxRetries: 20 });
+      for (const network of networks) network.remove();
     },
   };
+}
+
+interface More extends Pick<Ground, 'openNetwork'> {
+  onOwnPostgres(known: Undisturbed, options: PostgresOptions): Promise<OwnGround>;
 }
 
 interface Site {
@@ -83,7 +96,7 @@ async function prepare(
   { processes, postgres, folder }: Site,
   say: (line: string) => void,
   known: Undisturbed | null,
-  onSmallDisk: (known: Undisturbed, megabytes: number) => Promise<SmallGround>,
+  { openNetwork, onOwnPostgres }: More,
 ): Promise<Ground> {
   const url = postgres.urlOf(template);
   await withServer(postgres, (server) => server.query(`CREATE DATABASE ${template}`));
@@ -119,7 +132,8 @@ async function prepare(
     dropDatabase: async (name) => {
       await withServer(postgres, (server) => server.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
     },
-    onSmallDisk: (megabytes) => onSmallDisk(undisturbed, megabytes),
+    onOwnPostgres: (options) => onOwnPostgres(undisturbed, options),
+    openNetwork,
   };
 }
 

@@ -4,12 +4,23 @@ import type { Mode } from './experiment.ts';
 import { experimentIds } from './experiments/registry.ts';
 import type { QueueName } from './world.ts';
 
-export interface Options {
+export interface Experiments {
+  readonly kind: 'experiments';
   readonly mode: Mode;
   readonly only: readonly string[];
   readonly queues: readonly QueueName[];
   readonly out: string | null;
 }
+
+export interface Soak {
+  readonly kind: 'soak';
+  readonly minutes: number;
+  readonly seed: number;
+  readonly queue: QueueName;
+  readonly out: string | null;
+}
+
+export type Options = Experiments | Soak;
 
 const queueNames = ['redis', 'postgres'] as const;
 
@@ -22,6 +33,16 @@ function chosenIds(text: string): string[] {
     );
   }
   return experimentIds.filter((id) => wanted.includes(id));
+}
+
+function numberFrom(from: number, to: number): (text: string) => number {
+  return (text) => {
+    const number = Number(text);
+    if (!/^\d+$/.test(text) || number < from || number > to) {
+      throw new InvalidArgumentError(`It should be a whole number from ${from} to ${to}.`);
+    }
+    return number;
+  };
 }
 
 /** Throws commander's CommanderError on `--help` and on what is wrong, after writing the text. */
@@ -38,27 +59,47 @@ export function parseOptions(
         .argParser(chosenIds)
         .default(experimentIds, 'all'),
     )
-    .addOption(new Option('--queue <name>', 'on one queue only').choices(queueNames))
+    .addOption(
+      new Option('--soak <minutes>', 'instead: load, and a fault every 20 to 40 s, for so long')
+        .argParser(numberFrom(1, 600))
+        .conflicts(['quick', 'full', 'only']),
+    )
+    .addOption(
+      new Option('--seed <number>', 'of the order of the faults of a soak (default: any)')
+        .argParser(numberFrom(0, 2 ** 32 - 1))
+        .conflicts(['quick', 'full', 'only']),
+    )
+    .addOption(
+      new Option('--queue <name>', 'on one queue only; a soak is on redis unless told').choices(queueNames),
+    )
     .option('--out <file>', 'write the results there as JSON')
     .helpOption('-h, --help', 'print this help')
     .addHelpText(
       'after',
       '\nThe table goes to standard output, the progress to standard error. Wants redis-server;\n' +
-        'the exit code is 0 when nothing was violated and every recovery was quick enough.',
+        'the exit code is 0 when nothing was violated, every recovery was quick enough, and no process\n' +
+        'of a soak of half an hour or more grew by more than 5 MB an hour. Ctrl-C ends a soak early.',
     )
     .allowExcessArguments(false)
     .exitOverride()
     .configureOutput({ writeOut: write.out, writeErr: write.error, getOutHelpWidth: () => 80 });
-  const { quick, full, only, queue, out } = command.parse([...args], { from: 'user' }).opts<{
+  const { quick, full, only, soak, seed, queue, out } = command.parse([...args], { from: 'user' }).opts<{
     quick?: true;
     full?: true;
     only: string[];
+    soak?: number;
+    seed?: number;
     queue?: QueueName;
     out?: string;
   }>();
+  if (soak !== undefined) {
+    const chosen = seed ?? Math.floor(Math.random() * 2 ** 32);
+    return { kind: 'soak', minutes: soak, seed: chosen, queue: queue ?? 'redis', out: out ?? null };
+  }
   if (quick === undefined && full === undefined)
-    command.error('error: --quick or --full is wanted', { exitCode: 2 });
+    command.error('error: --quick, --full or --soak is wanted', { exitCode: 2 });
   return {
+    kind: 'experiments',
     mode: full === true ? 'full' : 'quick',
     only,
     queues: queue === undefined ? queueNames : [queue],

@@ -1,4 +1,5 @@
 // The results: rows for programs, and the same as a table.
+import { linesOf } from './table.ts';
 import type { QueueName } from './world.ts';
 
 export interface ReportRow {
@@ -9,6 +10,8 @@ export interface ReportRow {
   /** Null where none was measured. */
   readonly recoverySecondsMax: number | null;
   readonly boundSeconds: number | null;
+  /** What its lines were interrupted by, where it interrupts lines. */
+  readonly by?: 'namespace' | 'proxy';
   /** Why it could not be done on this machine. */
   readonly impossible?: string;
 }
@@ -24,7 +27,7 @@ export function rowPasses({ violations, recoverySecondsMax, boundSeconds, imposs
 
 /** Lines of Markdown. */
 export function tableOf(rows: readonly ReportRow[]): string[] {
-  const head = ['id', 'queue', 'repetitions', 'violations', 'longest recovery s', 'bound s', ''];
+  const head = ['id', 'queue', 'repetitions', 'violations', 'longest recovery s', 'bound s', 'by', ''];
   const cells = rows.map((row) => [
     row.id,
     row.queue,
@@ -32,12 +35,8 @@ export function tableOf(rows: readonly ReportRow[]): string[] {
     String(row.violations),
     row.recoverySecondsMax === null ? '–' : row.recoverySecondsMax.toFixed(1),
     row.boundSeconds === null ? '–' : String(row.boundSeconds),
+    row.by ?? '–',
     row.impossible === undefined ? (rowPasses(row) ? 'ok' : 'FAILED') : 'not possible here',
   ]);
-  const widths = head.map((title, column) =>
-    Math.max(title.length, ...cells.map((row) => row[column]?.length ?? 0)),
-  );
-  const line = (row: readonly string[]) =>
-    `| ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(' | ')} |`;
-  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...cells.map(line)];
+  return linesOf(head, cells);
 }

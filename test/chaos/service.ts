@@ -1,6 +1,7 @@
 // The API and worker processes of dist/, as in production, on a given database and queue.
 import { join } from 'node:path';
 import { packageRoot } from '../../src/package-root.ts';
+import type { Network } from './places/network.ts';
 import type { Processes, Started } from './places/processes.ts';
 import { until } from './until.ts';
 
@@ -10,6 +11,8 @@ export interface ServiceOptions {
   readonly env?: Env;
   /** Node's own options. */
   readonly execArgv?: readonly string[];
+  /** Runs inside it. */
+  readonly network?: Network;
 }
 
 const readyMsMax = 60_000;
@@ -30,9 +33,9 @@ export async function startService(
   processes: Processes,
   kind: 'api' | 'worker',
   name: string,
-  { env = {}, execArgv = [] }: ServiceOptions,
+  options: ServiceOptions,
 ): Promise<Started> {
-  const started = launchService(processes, kind, name, { env, execArgv });
+  const started = launchService(processes, kind, name, options);
   const sign = kind === 'api' ? /api listens on/ : /worker is ready/;
   await until(
     () => {
@@ -50,13 +53,10 @@ export function launchService(
   processes: Processes,
   kind: 'api' | 'worker',
   name: string,
-  { env = {}, execArgv = [] }: ServiceOptions,
+  { env = {}, execArgv = [], network }: ServiceOptions,
 ): Started {
   const script = kind === 'api' ? 'src/server.js' : 'workers/trainer.js';
-  return processes.start(name, process.execPath, [...execArgv, join(packageRoot(), 'dist', script)], {
-    ...inherited(),
-    LOG_LEVEL: 'warn',
-    PGAPPNAME: name,
-    ...env,
-  });
+  const args = [...execArgv, join(packageRoot(), 'dist', script)];
+  const [command, all] = network?.inside(process.execPath, args) ?? [process.execPath, args];
+  return processes.start(name, command, all, { ...inherited(), LOG_LEVEL: 'warn', PGAPPNAME: name, ...env });
 }

@@ -4,6 +4,8 @@ import { freePort } from '../support/free-port.ts';
 import { type Acknowledged, type Client, createClient } from './client.ts';
 import { type ExperimentDatabase, openDatabase, type Query } from './database.ts';
 import type { Ground } from './ground.ts';
+import { type Line, openLine } from './line.ts';
+import type { Network, Wire } from './places/network.ts';
 import type { PostgresPlace } from './places/postgres.ts';
 import type { Started } from './places/processes.ts';
 import { openRedis, type RedisPlace } from './places/redis.ts';
@@ -45,6 +47,8 @@ export interface World {
   recovered(seconds: number): void;
   /** Fills `recoveries` from what was `disturbed`. */
   measureRecoveries(): Promise<void>;
+  /** From a worker to one of the servers; closed with the world. */
+  openLine(to: Wire): Promise<Line>;
   close(): Promise<void>;
 }
 
@@ -52,14 +56,19 @@ export interface WorldOptions {
   readonly queue: QueueName;
   /** Settings for all its processes. */
   readonly env: Env;
+  /** Its servers have an address there, too. */
+  readonly network?: Network | null;
 }
 
-export async function openWorld(ground: Ground, { queue, env }: WorldOptions): Promise<World> {
+export async function openWorld(
+  ground: Ground,
+  { queue, env, network = null }: WorldOptions,
+): Promise<World> {
   const { processes, folder, apiKey, dataset, undisturbed, postgres } = ground;
   const { name, url: databaseUrl } = await ground.cloneDatabase();
   const database = openDatabase(databaseUrl);
   const { query, withClient } = database;
-  const redis = queue === 'redis' ? await openRedis(processes, folder) : null;
+  const redis = queue === 'redis' ? await openRedis(processes, folder, network?.addressOf('redis')) : null;
   await redis?.start();
   const port = await freePort();
   const settings: Env = {
@@ -73,6 +82,7 @@ export async function openWorld(ground: Ground, { queue, env }: WorldOptions): P
   const recoveries: number[] = [];
   const disturbances: { runId: string; at: number }[] = [];
   const started: Started[] = [];
+  const lines: Line[] = [];
   let count = 0;
   const launch = (kind: 'api' | 'worker', options: ServiceOptions): [string, ServiceOptions] => {
     count++;
@@ -140,8 +150,14 @@ export async function openWorld(ground: Ground, { queue, env }: WorldOptions): P
         if (typeof next?.seconds === 'number') recoveries.push(next.seconds);
       }
     },
+    openLine: async (to) => {
+      const line = await openLine(to, { network, databaseUrl, redisUrl: redis?.url ?? null });
+      lines.push(line);
+      return line;
+    },
     close: async () => {
       await Promise.all(started.map((one) => one.kill()));
+      await Promise.all(lines.map((line) => line.close()));
       await redis?.kill();
       redis?.forget();
       await database.close();

@@ -4,6 +4,7 @@ import { createLog } from '../../src/log.ts';
 import { createTicketQueue, type TicketQueue } from '../../src/queue/queue.ts';
 import { claimRun } from '../../src/runs/lease-store.ts';
 import { reconcile, startReconciler } from '../../src/runs/reconciler.ts';
+import { openProxy } from '../chaos/places/proxy.ts';
 import {
   claimant,
   eventsOf,
@@ -50,6 +51,20 @@ describe('the reconciler', () => {
     expect(await reconcile(deps())).toBe(true);
     expect(await queue.depth()).toBe(0);
     await at.db.run.deleteMany({ where: { id: { in: [lost, stale, fresh] } } });
+  });
+
+  it('gives up within seconds on a line that went silent', async () => {
+    const url = new URL(at.url);
+    const target = Number(url.port);
+    const proxy = await openProxy(() => [target]);
+    url.port = String(proxy.port);
+    try {
+      await expect(tryAdvisoryLock(url.href, 'reconcile', async () => proxy.silence())).resolves.toBe(true);
+      await expect(tryAdvisoryLock(url.href, 'reconcile', async () => undefined)).rejects.toThrow();
+    } finally {
+      await proxy.close();
+    }
+    await expect.poll(() => reconcile(deps()), { timeout: 15_000 }).toBe(true);
   });
 
   it('takes a run back from a dead worker and rings for it, once, however many reconcile', async () => {

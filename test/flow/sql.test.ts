@@ -3,6 +3,7 @@
 import part, { join } from 'sql-template-tag';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createSqlPool, type SqlPool } from '../../src/db/sql.ts';
+import { openProxy } from '../chaos/places/proxy.ts';
 import { emptyDatabase, until } from './support/lifecycle.ts';
 
 let database: Awaited<ReturnType<typeof emptyDatabase>>;
@@ -141,6 +142,52 @@ describe('a pool', () => {
       WHERE datname = current_database() AND pid <> pg_backend_pid()`;
     await other.close();
     await expect.poll(ids).toEqual([]);
+  });
+
+  it('has its sessions ended by Postgres when it vanishes', async () => {
+    expect(
+      await sql.$queryRaw`
+      SELECT name, setting FROM pg_settings WHERE name LIKE 'tcp_keepalives%' ORDER BY name`,
+    ).toEqual([
+      { name: 'tcp_keepalives_count', setting: '3' },
+      { name: 'tcp_keepalives_idle', setting: '30' },
+      { name: 'tcp_keepalives_interval', setting: '10' },
+    ]);
+  });
+
+  it('gives a line up that went silent, and goes on when it is back', async () => {
+    const proxy = await openProxy(() => [Number(new URL(database.url).port)]);
+    const through = new URL(database.url);
+    through.port = String(proxy.port);
+    const far = createSqlPool(through.href, { silentMsMax: 300 });
+    try {
+      await far.$executeRaw`INSERT INTO thing (id) VALUES (1)`;
+      const between = far.$transaction(async (tx) => {
+        await tx.$executeRaw`INSERT INTO thing (id) VALUES (2)`;
+        proxy.silence();
+      });
+      await expect(between).rejects.toThrow('Connection terminated: no word in 300 ms');
+      proxy.resume();
+      await expect.poll(() => far.$executeRaw`INSERT INTO thing (id) VALUES (3)`).toBe(1);
+      proxy.silence();
+      await expect(far.$queryRaw`SELECT 1`).rejects.toThrow('Connection terminated: no word in 300 ms');
+      proxy.resume();
+      await expect.poll(() => far.$queryRaw`SELECT 1 AS one`).toEqual([{ one: 1 }]);
+    } finally {
+      await far.close();
+      await proxy.close();
+    }
+  });
+
+  it('waits for what is much to store, or still comes', async () => {
+    const patient = createSqlPool(database.url, { silentMsMax: 300 });
+    const much = new Uint8Array(10_000_000);
+    await patient.$queryRaw`SELECT pg_sleep(0.6)::text, length(${much}::bytea)`;
+    const rows = await patient.$queryRaw<unknown[]>`
+      SELECT pg_sleep(0.1)::text, repeat('x', 100000) AS text FROM generate_series(1, 8)`;
+    expect(rows).toHaveLength(8);
+    await expect(patient.$queryRaw`SELECT pg_sleep(0.6)::text`).rejects.toThrow('no word in 300 ms');
+    await patient.close();
   });
 
   it('says within seconds that nobody answers', async () => {

@@ -2,11 +2,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { seedOf } from '../batches.ts';
 import type { Experiment } from '../experiment.ts';
-import type { World } from '../world.ts';
+import { deaf, secondsToHear, submitEveryMs } from '../hearing.ts';
 
 const awaySeconds = [3, 7, 30, 600];
-const submitEveryMs = 500;
-const hearMsMax = 60_000;
 
 export const redisAway: Experiment = {
   id: 'F7',
@@ -16,9 +14,8 @@ export const redisAway: Experiment = {
   boundSeconds: 10,
   run: async ({ world, repetitions, say }) => {
     const { redis, client } = world;
-    const deaf = { env: { RECONCILE_SECONDS: '3600' } };
-    await world.startApi(deaf);
-    const worker = await world.startWorker(deaf);
+    await world.startApi({ env: deaf });
+    const worker = await world.startWorker({ env: deaf });
     for (const [i, seconds] of awaySeconds.slice(0, repetitions).entries()) {
       await redis?.kill();
       const backAt = performance.now() + seconds * 1_000;
@@ -36,16 +33,3 @@ export const redisAway: Experiment = {
     await world.startWorker();
   },
 };
-
-/** Submits until one of the runs is claimed. */
-async function secondsToHear({ client, query }: World, repetition: number): Promise<number> {
-  const upAt = performance.now();
-  const fresh: string[] = [];
-  while (performance.now() - upAt < hearMsMax) {
-    fresh.push(await client.submit('brief', seedOf(repetition)));
-    await wait(submitEveryMs);
-    const claimed = await query('SELECT 1 FROM "Run" WHERE id = ANY($1) AND fence > 0', [fresh]);
-    if (claimed.length > 0) return (performance.now() - upAt) / 1_000;
-  }
-  throw new Error('the worker does not hear of runs any more');
-}

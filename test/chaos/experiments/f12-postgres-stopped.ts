@@ -32,16 +32,30 @@ export const postgresStopped: Experiment = {
       await submitWhileAway(world, Math.random() * awayMsMax, seedOf(repetition), key);
       await postgres.start();
       world.disturbed(held);
+      const upSince = Date.now();
       const upAt = performance.now();
       const answers = () => client.ask('GET', `/v1/runs/${runId}`).then(({ status }) => status === 200);
       await until(() => answers().catch(() => false), 'the API to answer again', healMsMax);
       world.recovered((performance.now() - upAt) / 1_000);
       await client.submit('brief', seedOf(repetition), { key });
+      await until(() => allTrainOn(world, held, upSince), 'every run to train on', healMsMax);
       say(`${repetition + 1} of ${repetitions}`);
     }
     if (!worker.isAlive()) world.violation(`the worker ended: ${worker.output().slice(-300)}`);
   },
 };
+
+/** A run that comes no further before the next stop would be measured over both. */
+async function allTrainOn({ query }: World, runIds: readonly string[], since: number): Promise<boolean> {
+  const seen = await query(
+    `SELECT run FROM chaos.write WHERE run = ANY($1) AND kind = 'epoch' AND at > to_timestamp($2::float8)
+     UNION
+     SELECT run FROM chaos.change WHERE run = ANY($1) AND at > to_timestamp($2::float8)
+       AND "newStatus" IN ('succeeded', 'failed', 'cancelled')`,
+    [runIds, since / 1_000],
+  );
+  return seen.length === runIds.length;
+}
 
 /** Nobody is told more than that the service cannot answer now. */
 async function submitWhileAway(

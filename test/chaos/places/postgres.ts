@@ -1,7 +1,7 @@
 // A Postgres cluster of the experiments' own, on the embedded binaries: it can be stopped without a word, started
 // again on the same port, and lie on a disk of a given size.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -30,8 +30,15 @@ export interface PostgresPlace {
 const readyMsMax = 60_000;
 const password = 'chaos';
 
-/** `megabytes`: on a file system of that size. Throws where the machine does not let us mount one. */
-export async function openPostgres(megabytes?: number): Promise<PostgresPlace> {
+export interface PostgresOptions {
+  /** On a file system of that size. */
+  readonly megabytes?: number;
+  /** Where it listens besides loopback, for whoever is there. */
+  readonly address?: string;
+}
+
+/** Throws where the machine does not let us mount a file system that is asked for. */
+export async function openPostgres({ megabytes, address }: PostgresOptions = {}): Promise<PostgresPlace> {
   const folder = mkdtempSync(join(tmpdir(), 'trainyard-chaos-pg-'));
   const unmount = megabytes === undefined ? () => undefined : mountDisk(folder, megabytes);
   const home = join(folder, 'home');
@@ -45,6 +52,9 @@ export async function openPostgres(megabytes?: number): Promise<PostgresPlace> {
     logFile: join(home, 'log'),
   };
   await createCluster(cluster, password);
+  if (address !== undefined) {
+    appendFileSync(join(cluster.data, 'pg_hba.conf'), 'host all all samenet scram-sha-256\n');
+  }
   const port = await freePort();
   const urlOf = (database: string) => `postgres://${superuser}:${password}@127.0.0.1:${port}/${database}`;
   const accepts = async () => {
@@ -77,7 +87,7 @@ export async function openPostgres(megabytes?: number): Promise<PostgresPlace> {
     accepts,
     start: async () => {
       if (removed !== null) throw new Error('this Postgres is removed');
-      await startServer(cluster, port);
+      await startServer(cluster, port, ['127.0.0.1', ...(address === undefined ? [] : [address])]);
       await until(accepts, 'Postgres to accept connections', readyMsMax);
     },
     stop,

@@ -22,7 +22,8 @@ export interface RedisPlace {
 
 const readyMsMax = 20_000;
 
-export async function openRedis(processes: Processes, folder: string): Promise<RedisPlace> {
+/** `address`: where it listens besides loopback. */
+export async function openRedis(processes: Processes, folder: string, address?: string): Promise<RedisPlace> {
   const port = await freePort();
   const data = join(folder, `redis-${port}`);
   let server: Started | null = null;
@@ -48,8 +49,12 @@ export async function openRedis(processes: Processes, folder: string): Promise<R
     command,
     start: async () => {
       mkdirSync(data, { recursive: true });
-      const flags = { port: String(port), bind: '127.0.0.1', appendonly: 'yes', save: '', dir: data };
-      const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]);
+      const bind = ['127.0.0.1', ...(address === undefined ? [] : [address])];
+      const flags = { port: [String(port)], bind, appendonly: ['yes'], save: [''], dir: [data] };
+      const args = Object.entries({ ...flags, 'protected-mode': ['no'] }).flatMap(([name, values]) => [
+        `--${name}`,
+        ...values,
+      ]);
       server = processes.start('redis', 'redis-server', args, process.env);
       const answers = () =>
         command('PING').then(

@@ -27,12 +27,14 @@ describe('a row of the chaos report', () => {
   it('is a line of the table', () => {
     const failed = { ...row, id: 'F12', violations: 3, recoverySecondsMax: null, boundSeconds: null };
     const impossible = { ...row, repetitions: 0, recoverySecondsMax: null, impossible: 'no disk' };
-    expect(tableOf([row, failed, impossible])).toEqual([
-      '| id  | queue | repetitions | violations | longest recovery s | bound s |                   |',
-      '| --- | ----- | ----------- | ---------- | ------------------ | ------- | ----------------- |',
-      '| F1  | redis | 4           | 0          | 21.2               | 40      | ok                |',
-      '| F12 | redis | 4           | 3          | –                  | –       | FAILED            |',
-      '| F1  | redis | 0           | 0          | –                  | 40      | not possible here |',
+    const silenced: ReportRow = { ...row, id: 'F9', by: 'namespace' };
+    expect(tableOf([row, failed, impossible, silenced])).toEqual([
+      '| id  | queue | repetitions | violations | longest recovery s | bound s | by        |                   |',
+      '| --- | ----- | ----------- | ---------- | ------------------ | ------- | --------- | ----------------- |',
+      '| F1  | redis | 4           | 0          | 21.2               | 40      | –         | ok                |',
+      '| F12 | redis | 4           | 3          | –                  | –       | –         | FAILED            |',
+      '| F1  | redis | 0           | 0          | –                  | 40      | –         | not possible here |',
+      '| F9  | redis | 4           | 0          | 21.2               | 40      | namespace | ok                |',
     ]);
   });
 });
