@@ -62,6 +62,8 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
   /** Whether a run was rung for that did not fit: when another ends it is time to look again. */
   let passedOver = false;
   let pollSooner: () => void = () => undefined;
+  /** Whether a ticket has come since the last look at the door. */
+  let rung = false;
   const hasRoom = () => busy < workerSlots && tasks.size < workerSlots * tasksPerSlot;
 
   const freeSlot = (): void => {
@@ -138,6 +140,7 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
       }
       const runId = await queue.receive(stopping.signal);
       if (runId !== null) {
+        rung = true;
         await room();
         const claim = tryClaim((now) => claimRun(db, runId, now)).then((isRun) => {
           passedOver ||= !isRun;
@@ -154,7 +157,12 @@ export async function startWorker(config: Config, databaseUrl: string, log: Log)
   const servePolls = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
       passedOver = false;
-      while (!stopping.signal.aborted && (await tryClaim((now) => claimNextRun(db, now)))) {}
+      const silent = !rung;
+      rung = false;
+      let found = false;
+      while (!stopping.signal.aborted && (await tryClaim((now) => claimNextRun(db, now)))) found = true;
+      // Where nothing rings there may be more of them.
+      if (silent && found && !hasRoom()) passedOver = true;
       verifier.poll();
       if (stopping.signal.aborted) return;
       const sooner = new AbortController();
