@@ -2,6 +2,7 @@
 // would cost it 50 MB and a third of a millisecond a statement. The stores of the run's life take either.
 import pg from 'pg';
 import sql, { Sql } from 'sql-template-tag';
+import { readRows, writeRows } from './byte-rows.ts';
 
 /** What is put together from parts is a whole statement of `sql`: Prisma's clients know such parts only of their own. */
 type Query = TemplateStringsArray | Sql;
@@ -11,6 +12,8 @@ export interface SqlTransaction {
   $queryRaw<T>(query: Query, ...values: unknown[]): Promise<T>;
   /** Answers with the number of rows. */
   $executeRaw(query: Query, ...values: unknown[]): Promise<number>;
+  /** A statement that comes once, as it stands: it is not kept prepared. */
+  $executeRawUnsafe(text: string): Promise<number>;
 }
 
 export interface SqlDatabase extends SqlTransaction {
@@ -21,8 +24,18 @@ export interface SqlDatabase extends SqlTransaction {
   ): Promise<T>;
 }
 
+/** What a connection of our own can besides: see byte-rows.ts. */
+export interface ByteTransaction extends SqlTransaction {
+  writeRows(table: string, bytes: Uint8Array, onBytes: (piece: Uint8Array) => void): Promise<void>;
+  readRows(table: string, into: Uint8Array): Promise<boolean>;
+}
+
 /** A pool of its own. */
 export interface SqlPool extends SqlDatabase {
+  $transaction<T>(
+    work: (tx: ByteTransaction) => Promise<T>,
+    options?: { readonly maxWait?: number; readonly timeout?: number },
+  ): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -52,6 +65,12 @@ export function createSqlPool(url: string, { poolMax = 10 }: { poolMax?: number 
   const statements = (client: pg.Pool | pg.PoolClient): SqlTransaction => ({
     $queryRaw: async <T>(query: Query, ...values: unknown[]) => (await run(client, query, values)).rows as T,
     $executeRaw: async (query, ...values) => (await run(client, query, values)).rowCount ?? 0,
+    $executeRawUnsafe: async (text) => (await client.query(text)).rowCount ?? 0,
+  });
+  const transaction = (client: pg.PoolClient): ByteTransaction => ({
+    ...statements(client),
+    writeRows: (table, bytes, onBytes) => writeRows(client, table, bytes, onBytes),
+    readRows: (table, into) => readRows(client, table, into),
   });
 
   return {
@@ -68,7 +87,7 @@ export function createSqlPool(url: string, { poolMax = 10 }: { poolMax?: number 
       let broken: Error | undefined;
       try {
         await client.query('BEGIN');
-        const result = await work(statements(client));
+        const result = await work(transaction(client));
         await client.query('COMMIT');
         return result;
       } catch (error) {
