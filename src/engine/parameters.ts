@@ -44,11 +44,13 @@ export type BufferReader = (p: ParameterInfo, buffer: BufferId, out: Float32Arra
 
 /** It takes no new memory but once. */
 export function createBufferReader(executor: Executor, plan: Plan): BufferReader {
-  const counts = plan.parameters.filter((p) => p.transposed).map(({ shape }) => countOf(shape));
+  const isTurnedByHand = (p: ParameterInfo) => p.transposed && sizesOf(p).taps > 1;
+  const counts = plan.parameters.filter(isTurnedByHand).map(({ shape }) => countOf(shape));
   const scratch = new Float32Array(Math.max(0, ...counts));
   return (p, buffer, out) => {
-    const raw = executor.read(buffer, p.transposed ? scratch.subarray(0, out.length) : out);
-    if (p.transposed) toLogical(p, raw, out);
+    if (!p.transposed) executor.read(buffer, out);
+    else if (isTurnedByHand(p)) toLogical(p, executor.read(buffer, scratch.subarray(0, out.length)), out);
+    else executor.readTransposed(buffer, out);
   };
 }
 

@@ -12,6 +12,11 @@ import { sha256Hex } from '../idempotency/sha256.ts';
 /** Making and dropping a table costs about as much as two megabytes do; and every kept state counts as a table. */
 export const inRowBytesMax = 4 * 1024 ** 2;
 
+/** How long so many bytes may be on their way: a slow disk takes five megabytes a second. */
+export function transferMsMax(byteLength: number): number {
+  return 60_000 + byteLength / 5_000;
+}
+
 /** What a checkpoint's row says of its bytes. */
 export interface KeptBytes {
   readonly byteLength: number | bigint;
@@ -56,7 +61,9 @@ export async function readKept(
   }
   const read = new Uint8Array(Number(byteLength));
   try {
-    const complete = await db.$transaction((tx) => tx.readRows(tableOf(partsId), read));
+    const complete = await db.$transaction((tx) => tx.readRows(tableOf(partsId), read), {
+      timeout: transferMsMax(read.length),
+    });
     return { bytes: read, whole: complete && isWhole(kept, read) };
   } catch (error) {
     if (isMissingTable(error)) return null;

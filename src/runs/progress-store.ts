@@ -1,7 +1,7 @@
 // What a worker writes about the run it holds: epochs with their events and checkpoint, and the end. Each is one
 // transaction whose one statement checks the fence first, and may be repeated when its answer was lost.
 import sql, { empty, join, type Sql } from 'sql-template-tag';
-import type { SqlDatabase, SqlPool, SqlTransaction } from '../db/sql.ts';
+import type { ByteTransaction, SqlDatabase, SqlPool, SqlTransaction } from '../db/sql.ts';
 import {
   dropParts,
   dropTable,
@@ -10,6 +10,7 @@ import {
   keepInRow,
   keepInTable,
   readKept,
+  transferMsMax,
 } from './checkpoint-store.ts';
 import { type Ending, endingColumns, endingEvents } from './ending-store.ts';
 import { appendEvents, runEventsChannel } from './events-store.ts';
@@ -221,31 +222,30 @@ async function write(
   { epochs, checkpoints, ending }: HeldWrite<GivenCheckpoint>,
 ): Promise<HeldStatus | null> {
   const isLarge = ({ bytes }: GivenCheckpoint) => bytes.byteLength > inRowBytesMax;
-  if (!checkpoints.some(isLarge)) {
-    const inRows = checkpoints.map((each) => ({ ...each, ...keepInRow(each.bytes) }));
-    return (await writeHeld(db, hold, statuses, { epochs, checkpoints: inRows, ending }))?.status ?? null;
-  }
-  const written = await db.$transaction(async (tx) => {
+  const inRow = (each: GivenCheckpoint): KeptCheckpoint => ({ ...each, ...keepInRow(each.bytes) });
+  const withTables = async (tx: ByteTransaction) => {
     const kept: KeptCheckpoint[] = [];
     for (const each of checkpoints) {
-      kept.push({ ...each, ...(isLarge(each) ? await keepInTable(tx, each.bytes) : keepInRow(each.bytes)) });
+      kept.push(isLarge(each) ? { ...each, ...(await keepInTable(tx, each.bytes)) } : inRow(each));
     }
     const held = await writeHeld(tx, hold, statuses, { epochs, checkpoints: kept, ending });
-    if (held === null) {
-      for (const { partsId } of kept) {
-        if (partsId !== null) await dropTable(tx, partsId);
-      }
+    for (const { partsId } of held === null ? kept : []) {
+      if (partsId !== null) await dropTable(tx, partsId);
     }
     return held;
-  });
+  };
+  const byteLength = checkpoints.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
+  const written = checkpoints.some(isLarge)
+    ? await db.$transaction(withTables, { timeout: transferMsMax(byteLength) })
+    : await writeHeld(db, hold, statuses, { epochs, checkpoints: checkpoints.map(inRow), ending });
   await dropParts(db, written?.outdated ?? []);
   return written?.status ?? null;
 }
 
 /**
  * Everything in one statement: whoever asks, at any moment, sees all of it or nothing, and it costs one round trip.
- * Answers with the state the run was in, and the tables that are of no use any more; null: it is not held with this fence in one of the given states, or epochs
- * are missing, and nothing was written.
+ * Answers with the state the run was in, and with the tables that are of no use any more. Null: it is not held with
+ * this fence in one of the given states, or epochs are missing, and nothing was written.
  */
 async function writeHeld(
   db: SqlTransaction,
