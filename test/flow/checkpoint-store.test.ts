@@ -108,14 +108,14 @@ describe('a large state', () => {
 
   it('keeps nobody from the run while it is written', async () => {
     const hold = await claimed();
-    await at.sql.$transaction(async (tx) => {
-      // The table that the state's is made like: there it stops.
+    const { kept } = await at.sql.$transaction(async (tx) => {
+      // The table that the state's is made like: there it waits.
       await tx.$executeRaw`LOCK TABLE "CheckpointPart" IN ACCESS EXCLUSIVE MODE`;
-      const kept = keep(hold, state(1));
+      const writing = keep(hold, state(1));
       expect(await renewLease(at.sql, hold, 15)).toBe('running');
-      await tx.$executeRaw`SELECT 1`;
-      return { kept };
+      return { kept: writing };
     });
+    expect(await kept).toBe('running');
   });
 
   it('whose transaction breaks off is not there, nor is its table', async () => {
@@ -187,6 +187,18 @@ describe('a large state that was damaged', () => {
     await at.sql.$executeRawUnsafe(`DROP TABLE ${await tableOf(hold.runId, 1)}`);
     expect(await readState(at.sql, hold.runId, place(1))).toBeNull();
     expect(await readUsableState(at.sql, hold, log)).toBeNull();
+  });
+});
+
+describe('a state from before there was a CRC-32', () => {
+  it('is held against its SHA-256', async () => {
+    const hold = await claimed();
+    const { bytes } = state(1, 1_000);
+    const place = { runId: hold.runId, role: 'state', epoch: 1, stepsWithin: 0 } as const;
+    await at.db.checkpoint.create({ data: { ...place, bytes, byteLength: 1_000, sha256: sha256(bytes) } });
+    expect(await readState(at.sql, hold.runId, place)).toMatchObject({ whole: true });
+    await at.db.checkpoint.updateMany({ where: place, data: { bytes: bytes.fill(1, 500, 501) } });
+    expect(await readState(at.sql, hold.runId, place)).toMatchObject({ whole: false });
   });
 });
 
