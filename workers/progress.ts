@@ -13,8 +13,14 @@ export interface ProgressDeps {
   /** What is wanted of the run, as each commit learns. */
   onWanted(wanted: HeldStatus | 'lost'): void;
   /** `epoch`: the last that is stored now; null if it was only a checkpoint. */
-  onCommitted(at: { epoch: number | null; checkpointCostMs: number | null }): void;
+  onCommitted(at: { epoch: number | null; checkpoint: StoredCheckpoint | null }): void;
   onHopeless(error: unknown): void;
+}
+
+export interface StoredCheckpoint {
+  readonly costMs: number;
+  /** Of no more use. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
 /** As a thread tells of it. */
@@ -70,8 +76,9 @@ export function createProgress(deps: ProgressDeps): Progress {
         const wanted = await deps.commit({ epochs: group, checkpoint: withCheckpoint });
         over ||= wanted === 'lost';
         if (wanted !== 'lost') {
-          const checkpointCostMs = withCheckpoint === null ? null : performance.now() - startedAt;
-          deps.onCommitted({ epoch: group.at(-1)?.epoch ?? null, checkpointCostMs });
+          const costMs = performance.now() - startedAt;
+          const stored = withCheckpoint === null ? null : { costMs, bytes: withCheckpoint.bytes };
+          deps.onCommitted({ epoch: group.at(-1)?.epoch ?? null, checkpoint: stored });
         }
         deps.onWanted(wanted);
       } catch (error) {

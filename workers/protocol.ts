@@ -29,10 +29,10 @@ const storedBytes = z.object({
   stepsWithin: z.int(),
   /** Spent on those steps. */
   withinMs: z.number(),
-  sha256: z.string(),
   bytes,
 });
 export type StoredBytes = z.output<typeof storedBytes>;
+const storedModel = storedBytes.extend({ sha256: z.string() });
 
 const startData = z.discriminatedUnion('from', [
   /** They come one by one, each when the thread wants `more`. */
@@ -84,7 +84,7 @@ export const verifyMessage = z.object({
     /** To start from: after an epoch before those in question, its bytes being what was stored. */
     state: storedBytes.nullable(),
     /** Unverified. */
-    model: storedBytes.nullable(),
+    model: storedModel.nullable(),
   }),
 });
 export type VerifyMessage = z.output<typeof verifyMessage>;
@@ -139,7 +139,7 @@ export const threadMessage = z.discriminatedUnion('type', [
     results: z.unknown(),
     weightsSha256: z.string(),
     bestEpoch: z.int().nullable(),
-    model: storedBytes,
+    model: storedModel,
   }),
   z.object({
     type: z.literal('verified'),

@@ -1,6 +1,6 @@
 // One claimed run: hands the data to a thread, brings its epochs to the database, keeps the lease, obeys what is
 // wanted, and sees it to an end. Whatever the thread does, this run alone bears it.
-import type { SqlDatabase } from '../src/db/sql.ts';
+import type { SqlPool } from '../src/db/sql.ts';
 import { failpoint } from '../src/failpoints.ts';
 import type { Log } from '../src/log.ts';
 import { type ClaimedRun, type Hold, renewLease } from '../src/runs/lease-store.ts';
@@ -18,7 +18,7 @@ import type { ThreadPool, TrainingThread } from './slots.ts';
 import { readUsableState } from './state-store.ts';
 
 export interface RunDeps {
-  readonly db: SqlDatabase;
+  readonly db: SqlPool;
   readonly caches: DataCaches;
   readonly threads: ThreadPool;
   readonly backend: WorkerBackend;
@@ -108,13 +108,14 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
       return next;
     },
     onWanted,
-    onCommitted: ({ epoch, checkpointCostMs }) => {
+    onCommitted: ({ epoch, checkpoint }) => {
       storedEpoch = Math.max(storedEpoch, epoch ?? 0);
       if (thread !== null) {
         Atomics.store(thread.shared, control.committed, storedEpoch);
         Atomics.notify(thread.shared, control.committed);
-        if (checkpointCostMs !== null) {
-          Atomics.store(thread.shared, control.checkpointCostMs, Math.ceil(checkpointCostMs));
+        if (checkpoint !== null) {
+          thread.giveBack(checkpoint.bytes.buffer);
+          Atomics.store(thread.shared, control.checkpointCostMs, Math.ceil(checkpoint.costMs));
           Atomics.store(thread.shared, control.checkpointsDone, checkpointsTaken);
         }
       }

@@ -1,5 +1,5 @@
 // What the end of a training in its thread means for the run.
-import type { SqlDatabase } from '../src/db/sql.ts';
+import type { SqlPool } from '../src/db/sql.ts';
 import { failpoint } from '../src/failpoints.ts';
 import { type Hold, releaseRun, surrenderRun } from '../src/runs/lease-store.ts';
 import { finishRun, type Outcome } from '../src/runs/progress-store.ts';
@@ -20,7 +20,7 @@ export type End =
   | { readonly type: 'lost' };
 
 export interface Settlement extends Persistence {
-  readonly db: SqlDatabase;
+  readonly db: SqlPool;
   readonly hold: Hold;
   readonly progress: Progress;
 }

@@ -1,6 +1,6 @@
 // The training threads of this process. A thread trains one run at a time and is used again; one is kept started
 // and idle while there is a slot for it, so that a run never waits for modules to load.
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, Worker } from 'node:worker_threads';
 import { armedFailpoints } from '../src/failpoints.ts';
 import type { Log } from '../src/log.ts';
 import {
@@ -24,6 +24,8 @@ export interface TrainingThread {
   ): void;
   /** Answers the thread's wish for more; the bytes' buffer is given away. */
   sendChunk(message: ChunkMessage): void;
+  /** The memory of a state that is stored, for the next one. */
+  giveBack(buffer: ArrayBuffer): void;
   /** Asks for a stop at the next chunk of steps. */
   stop(): void;
   /** Ends the thread wherever it is; `onDeath` is not called. */
@@ -112,9 +114,11 @@ function startThread(log: Log, options: ThreadOptions, onGone: () => void): Thre
     options;
   const buffer = new SharedArrayBuffer(controlBytes);
   const shared = new Int32Array(buffer);
+  const { port1: ours, port2: spares } = new MessageChannel();
   // Nothing of the process's surroundings is the engine's business.
   const worker = new Worker(entry, {
-    workerData: { buffer, failpoints: armedFailpoints() },
+    workerData: { buffer, failpoints: armedFailpoints(), spares },
+    transferList: [spares],
     env: {},
     argv: [],
     execArgv: [],
@@ -137,6 +141,7 @@ function startThread(log: Log, options: ThreadOptions, onGone: () => void): Thre
     failure = error;
   });
   worker.on('exit', (exitCode) => {
+    ours.close();
     onGone();
     const error = failure ?? new Error(`the thread ended with code ${exitCode}`);
     const tell = onDeath;
@@ -155,6 +160,7 @@ function startThread(log: Log, options: ThreadOptions, onGone: () => void): Thre
     sendChunk: (message) => {
       worker.postMessage(message, message.bytes === null ? [] : [message.bytes.buffer]);
     },
+    giveBack: (spare) => ours.postMessage(spare, [spare]),
     stop: () => {
       Atomics.store(shared, control.stop, 1);
       Atomics.notify(shared, control.committed);

@@ -1,23 +1,18 @@
 // Stored training states whose bytes are what was stored: the newest of them is what a run goes on from.
-import type { SqlDatabase } from '../src/db/sql.ts';
-import { isWhole } from '../src/idempotency/sha256.ts';
+import type { SqlPool } from '../src/db/sql.ts';
 import type { Log } from '../src/log.ts';
 import type { Hold } from '../src/runs/lease-store.ts';
 import { type CheckpointBytes, discardState, listStates, readState } from '../src/runs/progress-store.ts';
 
 /** Null: there is none, and the training starts over. A damaged one is removed, and the run's events say so. */
-export async function readUsableState(
-  db: SqlDatabase,
-  hold: Hold,
-  log: Log,
-): Promise<CheckpointBytes | null> {
+export async function readUsableState(db: SqlPool, hold: Hold, log: Log): Promise<CheckpointBytes | null> {
   const states = await listStates(db, hold.runId);
   for (const [i, place] of states.entries()) {
     const state = await readState(db, hold.runId, place);
     if (state === null) {
       continue;
     }
-    if (isWhole(state)) {
+    if (state.whole) {
       return state;
     }
     const next = states[i + 1];
@@ -39,7 +34,7 @@ export interface FoundStates {
 
 /** What the stored states say about the epochs in question, and where their training can be started again. */
 export async function findStates(
-  db: SqlDatabase,
+  db: SqlPool,
   runId: string,
   fromEpoch: number,
   toEpoch: number,
@@ -54,7 +49,7 @@ export async function findStates(
       continue;
     }
     const state = await readState(db, runId, place);
-    if (state !== null && isWhole(state)) {
+    if (state?.whole === true) {
       start ??= before ? state : null;
     } else if (inQuestion) {
       damaged = place.epoch;

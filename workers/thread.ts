@@ -4,6 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { joinFailpoints } from '../src/failpoints.ts';
 import { isOutOfMemory, outOfMemory } from './out-of-memory.ts';
 import { type ChunkMessage, type ThreadMessage, workerMessage } from './protocol.ts';
+import { createSpareBuffers } from './spare-buffers.ts';
 import { train } from './training.ts';
 import { verify } from './verify.ts';
 
@@ -13,6 +14,7 @@ if (port === null) {
 }
 const shared = new Int32Array(workerData.buffer);
 joinFailpoints(workerData.failpoints);
+const spares = createSpareBuffers(workerData.spares);
 
 const post = (message: ThreadMessage, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer);
 
@@ -37,7 +39,7 @@ port.on('message', async (data: unknown) => {
     } else if (message.type === 'verify') {
       await verify(message, shared, post, nextChunk);
     } else {
-      await train(message, shared, post, nextChunk);
+      await train(message, shared, post, nextChunk, spares);
     }
   } catch (error) {
     const failure = isOutOfMemory(error) ? outOfMemory : internalError;

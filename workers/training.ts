@@ -20,8 +20,10 @@ import {
   control,
   epochsAheadMax,
   type StartMessage,
+  type StoredBytes,
   type ThreadMessage,
 } from './protocol.ts';
+import type { SpareBuffers } from './spare-buffers.ts';
 import { stepControl } from './step-control.ts';
 import { createTrainingCrew, type TrainingCrew } from './training-crew.ts';
 import { InvalidDataError, readData } from './training-data.ts';
@@ -40,6 +42,7 @@ export async function train(
   shared: Int32Array,
   post: Post,
   nextChunk: () => Promise<ChunkMessage>,
+  spares: SpareBuffers,
 ): Promise<void> {
   const spec = engineSpec.parse(start.spec);
   try {
@@ -50,7 +53,7 @@ export async function train(
     if (table === null) {
       post({ type: 'stopped', checkpoint: null });
     } else {
-      trainOn(table, spec, start, shared, post);
+      trainOn(table, spec, start, shared, post, spares);
     }
   } catch (error) {
     if (error instanceof InvalidDataError) {
@@ -69,6 +72,7 @@ function trainOn(
   start: StartMessage,
   shared: Int32Array,
   post: Post,
+  spares: SpareBuffers,
 ): void {
   const crew = createTrainingCrew(spec.training.threads, start.backend, start.threadsMax);
   crew.allow(Atomics.load(shared, control.threads));
@@ -82,17 +86,19 @@ function trainOn(
       if (group.checkpoint !== null) failpoint('checkpoint.sent');
     }, now);
     const time = timeOf(training, spec, start);
-    const ended = runEpochs(training, spec, shared, crew, groups, time);
+    const stateNow = () => checkpointOf(training, time, spares);
+    const ended = runEpochs(training, spec, shared, crew, groups, time, stateNow);
     if (ended) {
       finish(training, groups, post);
     } else {
       groups.flush();
       const begun = training.epoch > 0 || training.stepsWithin > 0;
-      const checkpoint = begun ? checkpointOf(training, time) : null;
+      const checkpoint = begun ? stateNow() : null;
       post({ type: 'stopped', checkpoint }, checkpoint === null ? [] : [checkpoint.bytes.buffer]);
     }
   } finally {
     training.dispose();
+    spares.clear();
   }
 }
 
@@ -140,9 +146,10 @@ function runEpochs(
   crew: TrainingCrew,
   groups: EpochGroups,
   time: TrainingTime,
+  stateNow: () => StoredBytes,
 ): boolean {
   const clock = createCheckpointClock(spec.training.checkpoints.everySeconds * 1_000, shared, now);
-  const take = () => clock.take(() => checkpointOf(training, time));
+  const take = () => clock.take(stateNow);
   const { shouldStop, onSteps } = stepControl(shared, crew);
   const isOver = () => time.isOver(training.epoch);
   const pauses = { shouldStop: () => shouldStop() || isOver() || clock.due(), onSteps };
@@ -180,7 +187,7 @@ function finish(training: Training, groups: EpochGroups, post: Post): void {
     throw new Error('the training has not ended');
   }
   post({ type: 'finishing' });
-  const bytes = owned(training.model());
+  const bytes = withBuffer(training.model());
   const epoch = bestEpoch ?? training.epoch;
   // A budget may end the first epoch before it is finished.
   const stepsWithin = epoch === 0 ? training.stepsWithin : 0;
@@ -227,18 +234,17 @@ function waitForRoom(
   }
 }
 
-function checkpointOf(training: Training, time: TrainingTime) {
-  const bytes = owned(training.checkpoint());
+function checkpointOf(training: Training, time: TrainingTime, spares: SpareBuffers): StoredBytes {
+  const bytes = withBuffer(training.checkpoint(spares.take));
   failpoint('checkpoint.encoded');
   const { epoch, stepsWithin } = training;
-  return { epoch, stepsWithin, withinMs: time.withinMs(), sha256: sha256Hex(bytes), bytes };
+  return { epoch, stepsWithin, withinMs: time.withinMs(), bytes };
 }
 
-/** Bytes whose whole buffer may be given away. */
-function owned(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  return bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength
-    ? new Uint8Array(bytes.buffer)
-    : new Uint8Array(bytes);
+/** Bytes whose buffer may be given away. */
+function withBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array<ArrayBuffer> {
+  if (!(buffer instanceof ArrayBuffer)) throw new Error('a state lies in memory that is shared');
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 function invalidData(detail: string): ThreadMessage {

@@ -1,6 +1,6 @@
 // The worker's verifications: one at a time, beside the runs and in none of their slots. Found by a ticket, by the
 // worker's polls, and when the one before has ended.
-import type { SqlDatabase } from '../src/db/sql.ts';
+import type { SqlPool } from '../src/db/sql.ts';
 import type { Log } from '../src/log.ts';
 import type { Claimant } from '../src/runs/lease-store.ts';
 import {
@@ -12,7 +12,7 @@ import type { MemoryBudget } from './memory-budget.ts';
 import type { VerificationTask } from './verification.ts';
 
 export interface VerifierDeps {
-  readonly db: SqlDatabase;
+  readonly db: SqlPool;
   readonly claimant: Omit<Claimant, 'memory'>;
   readonly budget: MemoryBudget;
   readonly log: Log;

@@ -3,6 +3,7 @@
 import { Socket } from 'node:net';
 import pg from 'pg';
 import sql, { Sql } from 'sql-template-tag';
+import { readRows, writeRows } from './byte-rows.ts';
 import { connectionTo } from './connection.ts';
 
 /** What is put together from parts is a whole statement of `sql`: Prisma's clients know such parts only of their own. */
@@ -13,6 +14,8 @@ export interface SqlTransaction {
   $queryRaw<T>(query: Query, ...values: unknown[]): Promise<T>;
   /** Answers with the number of rows. */
   $executeRaw(query: Query, ...values: unknown[]): Promise<number>;
+  /** A statement that comes once, as it stands: it is not kept prepared. */
+  $executeRawUnsafe(text: string): Promise<number>;
 }
 
 export interface SqlDatabase extends SqlTransaction {
@@ -23,8 +26,18 @@ export interface SqlDatabase extends SqlTransaction {
   ): Promise<T>;
 }
 
+/** What a connection of our own can besides: see byte-rows.ts. */
+export interface ByteTransaction extends SqlTransaction {
+  writeRows(table: string, bytes: Uint8Array, onBytes: (piece: Uint8Array) => void): Promise<void>;
+  readRows(table: string, into: Uint8Array): Promise<boolean>;
+}
+
 /** A pool of its own. */
 export interface SqlPool extends SqlDatabase {
+  $transaction<T>(
+    work: (tx: ByteTransaction) => Promise<T>,
+    options?: { readonly maxWait?: number; readonly timeout?: number },
+  ): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -62,17 +75,23 @@ export function createSqlPool(
       client.query({ ...nameOf(text), text, values: all, types }),
     );
   };
-  const control = (client: pg.PoolClient, text: 'BEGIN' | 'COMMIT' | 'ROLLBACK') =>
+  const askPlainly = (client: pg.PoolClient, text: string) =>
     heard(client, silentMsMax, () => client.query(text));
-  const statements = (run: (query: Query, values: readonly unknown[]) => Promise<pg.QueryResult>) => ({
-    $queryRaw: async <T>(query: Query, ...values: unknown[]) => (await run(query, values)).rows as T,
-    $executeRaw: async (query: Query, ...values: unknown[]) => (await run(query, values)).rowCount ?? 0,
+  const statementsOn = (client: pg.PoolClient): Statements => ({
+    run: (query, values) => ask(client, query, values),
+    runOnce: (text) => askPlainly(client, text),
   });
-  const askOnce = async (query: Query, values: readonly unknown[]) => {
+  const transactionOn = (client: pg.PoolClient): ByteTransaction => ({
+    ...transactionOf(statementsOn(client)),
+    writeRows: (table, bytes, onBytes) =>
+      heard(client, silentMsMax, () => writeRows(client, table, bytes, onBytes)),
+    readRows: (table, into) => heard(client, silentMsMax, () => readRows(client, table, into)),
+  });
+  const borrow = async (work: (statements: Statements) => Promise<pg.QueryResult>) => {
     const client = await pool.connect();
     let failure: Error | undefined;
     try {
-      return await ask(client, query, values);
+      return await work(statementsOn(client));
     } catch (error) {
       failure = error instanceof Error ? error : new Error(String(error));
       throw error;
@@ -82,7 +101,10 @@ export function createSqlPool(
   };
 
   return {
-    ...statements(askOnce),
+    ...transactionOf({
+      run: (query, values) => borrow(({ run }) => run(query, values)),
+      runOnce: (text) => borrow(({ runOnce }) => runOnce(text)),
+    }),
     $transaction: async (work, { timeout = transactionMsMax } = {}) => {
       const client = await pool.connect();
       let released = false;
@@ -94,12 +116,12 @@ export function createSqlPool(
       const clock = setTimeout(() => release(new Error('the transaction took too long')), timeout);
       let broken: Error | undefined;
       try {
-        await control(client, 'BEGIN');
-        const result = await work(statements((query, values) => ask(client, query, values)));
-        await control(client, 'COMMIT');
+        await askPlainly(client, 'BEGIN');
+        const result = await work(transactionOn(client));
+        await askPlainly(client, 'COMMIT');
         return result;
       } catch (error) {
-        await control(client, 'ROLLBACK').catch((failure: Error) => {
+        await askPlainly(client, 'ROLLBACK').catch((failure: Error) => {
           broken = failure;
         });
         throw error;
@@ -109,6 +131,19 @@ export function createSqlPool(
       }
     },
     close: () => pool.end(),
+  };
+}
+
+interface Statements {
+  run(query: Query, values: readonly unknown[]): Promise<pg.QueryResult>;
+  runOnce(text: string): Promise<pg.QueryResult>;
+}
+
+function transactionOf({ run, runOnce }: Statements): SqlTransaction {
+  return {
+    $queryRaw: async <T>(query: Query, ...values: unknown[]) => (await run(query, values)).rows as T,
+    $executeRaw: async (query, ...values) => (await run(query, values)).rowCount ?? 0,
+    $executeRawUnsafe: async (text) => (await runOnce(text)).rowCount ?? 0,
   };
 }
 

@@ -6,17 +6,16 @@
 import { z } from 'zod';
 import { canonicalJson } from './canonical-json.ts';
 import type { WatchState } from './early-stopping.ts';
-import type { Plan } from './kernels.ts';
-import { countOf, type ParameterState } from './parameters.ts';
+import type { BufferId, ParameterInfo, Plan } from './kernels.ts';
+import { type BufferReader, countOf, type ParameterState } from './parameters.ts';
 import type { ResolvedSpec } from './resolve.ts';
 import {
   decodeSafetensors,
   doublesOf,
-  doubleTensor,
-  encodeSafetensors,
   floatsOf,
-  floatTensor,
   type Tensor,
+  type TensorSource,
+  writeSafetensors,
 } from './state.ts';
 import type { StepsDone } from './steps.ts';
 
@@ -57,21 +56,21 @@ const counters = z.strictObject({
   best: z.boolean(),
 });
 
-/** `current` is what the executor holds. */
+/** `read` reads what the executor holds; `allocate` gives the memory for so many bytes. */
 export function encodeCheckpoint(
   plan: Plan,
   spec: ResolvedSpec,
   state: TrainingState,
-  current: ParameterState,
+  read: BufferReader,
+  allocate?: (byteLength: number) => Uint8Array,
 ): Uint8Array {
   const { epoch, step, within, stopReason, watch, values, best } = state;
-  const tensors = plan.parameters.flatMap(({ name, shape, slots }, i): Tensor[] => [
-    tensorOf(name, shape, current.values[i]),
-    ...Object.keys(slots).map((slot) => tensorOf(slotName(name, slot), shape, current.slots[i]?.[slot])),
-    ...(within === null ? [] : [tensorOf(startName(name), shape, values[i])]),
-    ...(best === null ? [] : [tensorOf(bestName(name), shape, best[i])]),
+  const tensors = plan.parameters.flatMap((p, i): TensorSource[] => [
+    heldTensor(p.name, p, p.buffer, read),
+    ...Object.entries(p.slots).map(([slot, id]) => heldTensor(slotName(p.name, slot), p, id, read)),
+    ...(within === null ? [] : [keptTensor(startName(p.name), p, values[i])]),
+    ...(best === null ? [] : [keptTensor(bestName(p.name), p, best[i])]),
   ]);
-  const sums = within === null ? [] : [doubleTensor(SUMS, [within.sums.length], within.sums)];
   const content: z.input<typeof counters> = {
     format: 'checkpoint',
     formatVersion: FORMAT_VERSION,
@@ -84,7 +83,8 @@ export function encodeCheckpoint(
     best: best !== null,
   };
   // Doubles first: what follows them is aligned to either.
-  return encodeSafetensors([...sums, ...tensors], { [METADATA_KEY]: JSON.stringify(content) });
+  const all = within === null ? tensors : [sumsTensor(within.sums), ...tensors];
+  return writeSafetensors(all, { [METADATA_KEY]: JSON.stringify(content) }, allocate);
 }
 
 export interface DecodedCheckpoint {
@@ -134,7 +134,23 @@ const startName = (parameter: string): string => `start.${parameter}`;
 /** Of the epoch that is under way, by output of the training step. */
 const SUMS = 'sums';
 
-function tensorOf(name: string, shape: readonly number[], values: Float32Array | undefined): Tensor {
+/** What the executor holds in a buffer. */
+function heldTensor(name: string, p: ParameterInfo, buffer: BufferId, read: BufferReader): TensorSource {
+  const write = ({ buffer: memory, byteOffset, byteLength }: Uint8Array) =>
+    read(p, buffer, new Float32Array(memory, byteOffset, byteLength / Float32Array.BYTES_PER_ELEMENT));
+  return { name, dtype: 'F32', shape: p.shape, write };
+}
+
+function keptTensor(name: string, { shape }: ParameterInfo, values: Float32Array | undefined): TensorSource {
   if (values?.length !== countOf(shape)) throw new Error(`${name}: no values of shape [${shape.join(', ')}]`);
-  return floatTensor(name, shape, values);
+  return { name, dtype: 'F32', shape, write: (bytes) => bytes.set(bytesOf(values)) };
+}
+
+function sumsTensor(sums: Float64Array): TensorSource {
+  return { name: SUMS, dtype: 'F64', shape: [sums.length], write: (bytes) => bytes.set(bytesOf(sums)) };
+}
+
+/** The engine runs on little-endian machines only; see state.ts. */
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array | Float64Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }

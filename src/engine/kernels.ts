@@ -252,6 +252,8 @@ export interface Executor {
   run(program: ProgramName, batch: StepBatch): Float32Array;
   /** Into `into` if it is of the buffer's length, else into a new array. */
   read(buffer: BufferId, into?: Float32Array): Float32Array;
+  /** A matrix, column by column. Throws RangeError unless `into` is of its length. */
+  readTransposed(buffer: BufferId, into: Float32Array): void;
   write(buffer: BufferId, values: Float32Array): void;
   dispose(): void;
 }

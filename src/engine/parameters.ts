@@ -3,7 +3,7 @@
  * keeps them in. One `ParameterState` is all that training changes.
  */
 
-import type { Executor, ParameterInfo, Plan } from './kernels.ts';
+import type { BufferId, Executor, ParameterInfo, Plan } from './kernels.ts';
 import { initializers } from './kinds/initializers/registry.ts';
 import { stream } from './random.ts';
 
@@ -39,21 +39,34 @@ export function readValues(executor: Executor, plan: Plan): readonly Float32Arra
   return plan.parameters.map((p) => toLogical(p, executor.read(p.buffer)));
 }
 
+/** Reads a parameter, or a slot of it, into memory of its size. */
+export type BufferReader = (p: ParameterInfo, buffer: BufferId, out: Float32Array) => void;
+
+/** It takes no new memory but once. */
+export function createBufferReader(executor: Executor, plan: Plan): BufferReader {
+  const isTurnedByHand = (p: ParameterInfo) => p.transposed && sizesOf(p).taps > 1;
+  const counts = plan.parameters.filter(isTurnedByHand).map(({ shape }) => countOf(shape));
+  const scratch = new Float32Array(Math.max(0, ...counts));
+  return (p, buffer, out) => {
+    if (!p.transposed) executor.read(buffer, out);
+    else if (isTurnedByHand(p)) toLogical(p, executor.read(buffer, scratch.subarray(0, out.length)), out);
+    else executor.readTransposed(buffer, out);
+  };
+}
+
 /**
  * Reads the values after each epoch without taking new memory: what it gave the time before last is written over.
  * Megabytes of garbage an epoch would cost as much time as reading them.
  */
-export function createValuesReader(executor: Executor, plan: Plan): () => readonly Float32Array[] {
+export function createValuesReader(plan: Plan, read: BufferReader): () => readonly Float32Array[] {
   const empty = () => plan.parameters.map(({ shape }) => new Float32Array(countOf(shape)));
-  const scratch = plan.parameters.map((p) => (p.transposed ? new Float32Array(countOf(p.shape)) : undefined));
   let older = empty();
   let newer = empty();
   return () => {
     [older, newer] = [newer, older];
     for (const [i, p] of plan.parameters.entries()) {
       const out = newer[i];
-      const raw = executor.read(p.buffer, scratch[i] ?? out);
-      if (p.transposed) toLogical(p, raw, out);
+      if (out !== undefined) read(p, p.buffer, out);
     }
     return newer;
   };

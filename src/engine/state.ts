@@ -24,35 +24,60 @@ const LENGTH_BYTES = 8;
 const ALIGNMENT = 8;
 const METADATA = '__metadata__';
 
+/** A tensor whose bytes are yet to be written. */
+export interface TensorSource {
+  readonly name: string;
+  readonly dtype: TensorType;
+  readonly shape: readonly number[];
+  /** Fills all of them; they are aligned to an item if the tensors before are of no smaller ones. */
+  write(bytes: Uint8Array): void;
+}
+
 /** Throws where a tensor's bytes do not match its shape or two share a name. */
 export function encodeSafetensors(
   tensors: readonly Tensor[],
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
+  for (const { name, dtype, shape, bytes } of tensors) {
+    if (byteLengthOf(dtype, shape) !== bytes.byteLength) {
+      throw new Error(`${name}: ${bytes.byteLength} bytes do not fit ${dtype} [${shape.join(', ')}]`);
+    }
+  }
+  const sources = tensors.map(({ bytes, ...tensor }) => ({
+    ...tensor,
+    write: (into: Uint8Array) => into.set(bytes),
+  }));
+  return writeSafetensors(sources, metadata);
+}
+
+/** `allocate` gives the memory for so many bytes, zeros or not. Throws where two tensors share a name. */
+export function writeSafetensors(
+  tensors: readonly TensorSource[],
+  metadata: Readonly<Record<string, string>>,
+  allocate: (byteLength: number) => Uint8Array = (byteLength) => new Uint8Array(byteLength),
+): Uint8Array {
   const names = new Set([METADATA]);
   let offset = 0;
   // Written by hand: an object would put integer-like names first.
   const members = [`${JSON.stringify(METADATA)}:${JSON.stringify(metadata)}`];
-  for (const { name, dtype, shape, bytes } of tensors) {
+  for (const { name, dtype, shape } of tensors) {
     if (names.has(name)) throw new Error(`two tensors are named ${name}`);
     names.add(name);
-    if (byteLengthOf(dtype, shape) !== bytes.byteLength) {
-      throw new Error(`${name}: ${bytes.byteLength} bytes do not fit ${dtype} [${shape.join(', ')}]`);
-    }
-    const entry = { dtype, shape, data_offsets: [offset, offset + bytes.byteLength] };
-    members.push(`${JSON.stringify(name)}:${JSON.stringify(entry)}`);
-    offset += bytes.byteLength;
+    const end = offset + byteLengthOf(dtype, shape);
+    members.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [offset, end] })}`);
+    offset = end;
   }
   const header = new TextEncoder().encode(`{${members.join(',')}}`);
   const headerLength = Math.ceil(header.byteLength / ALIGNMENT) * ALIGNMENT;
-  const file = new Uint8Array(LENGTH_BYTES + headerLength + offset);
-  new DataView(file.buffer).setBigUint64(0, BigInt(headerLength), true);
+  const file = allocate(LENGTH_BYTES + headerLength + offset);
+  new DataView(file.buffer, file.byteOffset).setBigUint64(0, BigInt(headerLength), true);
   file.fill(0x20, LENGTH_BYTES, LENGTH_BYTES + headerLength);
   file.set(header, LENGTH_BYTES);
   let at = LENGTH_BYTES + headerLength;
-  for (const { bytes } of tensors) {
-    file.set(bytes, at);
-    at += bytes.byteLength;
+  for (const { dtype, shape, write } of tensors) {
+    const end = at + byteLengthOf(dtype, shape);
+    write(file.subarray(at, end));
+    at = end;
   }
   return file;
 }
@@ -85,11 +110,6 @@ export function decodeSafetensors(file: Uint8Array): SafetensorsFile {
 export function floatTensor(name: string, shape: readonly number[], values: Float32Array): Tensor {
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   return { name, dtype: 'F32', shape, bytes };
-}
-
-export function doubleTensor(name: string, shape: readonly number[], values: Float64Array): Tensor {
-  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  return { name, dtype: 'F64', shape, bytes };
 }
 
 /** The values of an F32 tensor, copied (its bytes need not be aligned). */

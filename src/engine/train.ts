@@ -12,8 +12,8 @@ import { encodeModel } from './model-file.ts';
 import { watchOf } from './monitor.ts';
 import {
   allFinite,
+  createBufferReader,
   createValuesReader,
-  readState,
   readValues,
   withoutMemory,
   writeState,
@@ -63,8 +63,11 @@ export interface Training {
    * unfinished epoch did stays in the state, and out of the model where there is an epoch before it.
    */
   endByBudget(): void;
-  /** The whole state as it stands, within an epoch or not, as safetensors: resuming equals never having stopped. */
-  checkpoint(): Uint8Array;
+  /**
+   * The whole state as it stands, within an epoch or not, as safetensors: resuming equals never having stopped.
+   * `allocate` gives the memory for so many bytes, at a multiple of eight; new memory, unless told.
+   */
+  checkpoint(allocate?: (byteLength: number) => Uint8Array): Uint8Array;
   /**
    * Logical parameters as raw little-endian f32 in plan order: those after the last finished epoch, or the restored
    * best once all is finished; as they stand where a budget ended the first epoch.
@@ -116,7 +119,8 @@ export function createTraining(at: TrainingSetup): Training {
   const taken = at.checkpoint === undefined ? null : decodeCheckpoint(plan, spec, at.checkpoint);
   let state = taken?.state ?? freshState(setting);
   writeState(executor, plan, taken?.current ?? withoutMemory(plan, state.values));
-  const readAfterEpoch = createValuesReader(executor, plan);
+  const read = createBufferReader(executor, plan);
+  const readAfterEpoch = createValuesReader(plan, read);
   const finalValues = (): readonly Float32Array[] => {
     const { stopReason, epoch, within, best, values } = state;
     if (stopReason === 'budget' && epoch === 0 && within !== null) return readValues(executor, plan);
@@ -166,7 +170,7 @@ export function createTraining(at: TrainingSetup): Training {
       state = { ...state, within: null, stopReason: 'diverged' };
       diverge();
     },
-    checkpoint: () => encodeCheckpoint(plan, spec, state, readState(executor, plan)),
+    checkpoint: (allocate) => encodeCheckpoint(plan, spec, state, read, allocate),
     parameterBytes: () => concatenated(finalValues()),
     parameterValues: finalValues,
     model: () => {

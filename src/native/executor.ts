@@ -3,7 +3,7 @@
  * call, what threads share, and each thread's scratch. Compiled code checks nothing, so everything is checked here first.
  */
 import { checkBatch, checkData } from '../engine/codegen/batch.ts';
-import { fillBuffers, readBuffer, writeBuffer } from '../engine/codegen/buffer-runs.ts';
+import { fillBuffers, readBuffer, readTransposed, writeBuffer } from '../engine/codegen/buffer-runs.ts';
 import { SYNC } from '../engine/codegen/x86/barrier.ts';
 import type { CallWord } from '../engine/codegen/x86/program.ts';
 import { CALL_WORDS } from '../engine/codegen/x86/program.ts';
@@ -102,6 +102,7 @@ export function createExecutor(
       return floats.slice(first, end);
     },
     read: (id, into) => readBuffer(plan, bufferOf(id), floats, into),
+    readTransposed: (id, into) => readTransposed(plan, bufferOf(id), floats, into),
     write: (id, values) => writeBuffer(plan, bufferOf(id), floats, values),
     dispose() {
       if (disposed) return;

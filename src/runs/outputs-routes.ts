@@ -136,7 +136,7 @@ export function outputRoutes(app: FastifyInstance, { db, streams, predictions }:
     async (request, reply) => {
       const { projectId } = principalOf(request);
       const file = await findWeights(db, projectId, request.params.id, request.query.checkpoint);
-      const etag = `"${file.sha256}"`;
+      const etag = `"${file.etag}"`;
       const { range, 'if-range': ifRange, 'if-none-match': ifNoneMatch } = request.headers;
       const answer = answerRange({ range, ifRange, ifNoneMatch }, etag, file.byteLength);
       if (answer.kind === 'unsatisfiable') {

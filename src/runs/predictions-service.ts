@@ -30,7 +30,7 @@ export function createPredictionService(db: Database, backend: CreateExecutor): 
   return {
     async predict(projectId, runId, rows) {
       const file = await findWeights(db, projectId, runId, 'best');
-      const predictor = await loaded.get(file.sha256, file.byteLength, async () => {
+      const predictor = await loaded.get(file.etag, file.byteLength, async () => {
         const bytes = await readCheckpoint(db, file, 0, file.byteLength);
         if (bytes === null)
           throw problem('no-model-yet', 'The run’s model has just been replaced; try again.');

@@ -1,7 +1,17 @@
 // What a worker writes about the run it holds: epochs with their events and checkpoint, and the end. Each is one
-// statement, hence one transaction, that checks the fence first, and may be repeated when its answer was lost.
+// transaction whose one statement checks the fence first, and may be repeated when its answer was lost.
 import sql, { empty, join, type Sql } from 'sql-template-tag';
-import type { SqlDatabase } from '../db/sql.ts';
+import type { ByteTransaction, SqlDatabase, SqlPool, SqlTransaction } from '../db/sql.ts';
+import {
+  dropParts,
+  dropTable,
+  inRowBytesMax,
+  type KeptBytes,
+  keepInRow,
+  keepInTable,
+  readKept,
+  transferMsMax,
+} from './checkpoint-store.ts';
 import { type Ending, endingColumns, endingEvents } from './ending-store.ts';
 import { appendEvents, runEventsChannel } from './events-store.ts';
 import { type Hold, lockHeld, readHeld, transact } from './lease-store.ts';
@@ -33,8 +43,11 @@ export interface CheckpointBytes {
   readonly stepsWithin: number;
   /** Spent on those steps. */
   readonly withinMs: number;
-  readonly sha256: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+export interface ModelBytes extends CheckpointBytes {
+  readonly sha256: string;
 }
 
 /** Consecutive epochs, and the state after one of them, or in the one that follows, where it is to be kept. */
@@ -49,12 +62,12 @@ export interface EpochGroup {
  * what is stored and what is given.
  */
 export async function commitEpochs(
-  db: SqlDatabase,
+  db: SqlPool,
   hold: Hold,
   { epochs, checkpoint }: EpochGroup,
 ): Promise<HeldStatus | 'lost'> {
-  const checkpoints = checkpoint === null ? [] : [{ role: 'state' as const, ...checkpoint }];
-  const written = await writeHeld(db, hold, heldStatuses, { epochs, checkpoints, ending: null });
+  const checkpoints = checkpoint === null ? [] : [stateOf(checkpoint)];
+  const written = await write(db, hold, heldStatuses, { epochs, checkpoints, ending: null });
   return written ?? (await explainRefusal(db, hold, epochs));
 }
 
@@ -66,7 +79,7 @@ export interface Outcome {
   readonly weightsSha256?: string;
   readonly bestEpoch?: number | null;
   /** The model to use. */
-  readonly model?: CheckpointBytes;
+  readonly model?: ModelBytes;
 }
 
 const nothing: EpochGroup = { epochs: [], checkpoint: null };
@@ -76,18 +89,18 @@ const nothing: EpochGroup = { epochs: [], checkpoint: null };
  * written. Throws like `commitEpochs`.
  */
 export async function finishRun(
-  db: SqlDatabase,
+  db: SqlPool,
   hold: Hold,
   outcome: Outcome,
   { epochs, checkpoint }: EpochGroup = nothing,
 ): Promise<boolean> {
-  const latest = checkpoint === null ? [] : [{ role: 'state' as const, ...checkpoint }];
+  const latest = checkpoint === null ? [] : [stateOf(checkpoint)];
   // Decided on the state the run most likely is in, and written only if that is the state it is in.
   let held: HeldStatus | 'lost' = 'running';
   while (held !== 'lost') {
     const ending = endingOf(held, outcome);
     const ended = { epochs, checkpoints: [...latest, ...ending.model], ending };
-    if ((await writeHeld(db, hold, [held], ended)) !== null) {
+    if ((await write(db, hold, [held], ended)) !== null) {
       return true;
     }
     held = await explainRefusal(db, hold, epochs);
@@ -100,7 +113,7 @@ type HeldEnding = Ending & { readonly bestEpoch?: number | null | undefined };
 function endingOf(
   held: HeldStatus,
   { action, model, ...outcome }: Outcome,
-): HeldEnding & { readonly model: readonly StoredCheckpoint[] } {
+): HeldEnding & { readonly model: readonly GivenCheckpoint[] } {
   const status = transition(held, action);
   if (status === null || !isTerminal(status)) {
     throw new Error(`a ${held} run cannot ${action}`);
@@ -125,32 +138,42 @@ export async function appendLog(db: SqlDatabase, hold: Hold, message: string): P
 /** Places of the training states that are stored, newest first. */
 export async function listStates(db: SqlDatabase, runId: string): Promise<StoredState[]> {
   return db.$queryRaw<StoredState[]>`
-    SELECT "epoch", "stepsWithin", "sha256" FROM "Checkpoint"
+    SELECT "epoch", "stepsWithin" FROM "Checkpoint"
     WHERE "runId" = ${runId}::uuid AND "role" = 'state'
     ORDER BY "epoch" DESC, "stepsWithin" DESC`;
 }
 
-export type StoredState = Pick<CheckpointBytes, 'epoch' | 'stepsWithin' | 'sha256'>;
+export type StoredState = Pick<CheckpointBytes, 'epoch' | 'stepsWithin'>;
 
-/** A training state as stored; its hash is for the reader to check. Null when it is there no more. */
+type CheckpointRow = Omit<CheckpointBytes, 'bytes'> & KeptBytes & { readonly sha256: string | null };
+
+const checkpointColumns = sql`
+  "epoch", "stepsWithin", "withinMs", "sha256", "crc32", "byteLength", "bytes", "partsId"`;
+
+/** `whole`: its bytes are what was stored. Null when it is there no more. */
 export async function readState(
-  db: SqlDatabase,
+  db: SqlPool,
   runId: string,
   { epoch, stepsWithin }: StoredState,
-): Promise<CheckpointBytes | null> {
-  const [row] = await db.$queryRaw<CheckpointBytes[]>`
-    SELECT "epoch", "stepsWithin", "withinMs", "sha256", "bytes" FROM "Checkpoint"
+): Promise<(CheckpointBytes & { readonly whole: boolean }) | null> {
+  const [row] = await db.$queryRaw<CheckpointRow[]>(sql`
+    SELECT ${checkpointColumns} FROM "Checkpoint"
     WHERE "runId" = ${runId}::uuid AND "role" = 'state'
-      AND "epoch" = ${epoch}::int AND "stepsWithin" = ${stepsWithin}::int`;
-  return row ?? null;
+      AND "epoch" = ${epoch}::int AND "stepsWithin" = ${stepsWithin}::int`);
+  const kept = row === undefined ? null : await readKept(db, row);
+  return row === undefined || kept === null ? null : { epoch, stepsWithin, withinMs: row.withinMs, ...kept };
 }
 
 /** The model file as stored, unverified; null where there is none. */
-export async function readModel(db: SqlDatabase, runId: string): Promise<CheckpointBytes | null> {
-  const [row] = await db.$queryRaw<CheckpointBytes[]>`
-    SELECT "epoch", "stepsWithin", "withinMs", "sha256", "bytes" FROM "Checkpoint"
-    WHERE "runId" = ${runId}::uuid AND "role" = 'model'`;
-  return row ?? null;
+export async function readModel(db: SqlPool, runId: string): Promise<ModelBytes | null> {
+  const [row] = await db.$queryRaw<CheckpointRow[]>(sql`
+    SELECT ${checkpointColumns} FROM "Checkpoint" WHERE "runId" = ${runId}::uuid AND "role" = 'model'`);
+  const kept = row === undefined ? null : await readKept(db, row);
+  if (row === undefined || kept === null) {
+    return null;
+  }
+  const { epoch, stepsWithin, withinMs, sha256 } = row;
+  return { epoch, stepsWithin, withinMs, sha256: sha256 ?? '', bytes: kept.bytes };
 }
 
 /** Removes a training state that is of no use, and tells clients why. False: the hold is stale. */
@@ -174,25 +197,62 @@ export async function discardState(
   });
 }
 
-type StoredCheckpoint = CheckpointBytes & { readonly role: 'state' | 'model' };
-
-interface HeldWrite {
+interface HeldWrite<Checkpoint> {
   readonly epochs: readonly FinishedEpoch[];
-  readonly checkpoints: readonly StoredCheckpoint[];
+  readonly checkpoints: readonly Checkpoint[];
   readonly ending: HeldEnding | null;
+}
+
+interface GivenCheckpoint extends CheckpointBytes {
+  readonly role: 'state' | 'model';
+  readonly sha256: string | null;
+}
+
+type KeptCheckpoint = Omit<GivenCheckpoint, 'bytes'> & KeptBytes;
+
+function stateOf(checkpoint: CheckpointBytes): GivenCheckpoint {
+  return { role: 'state', sha256: null, ...checkpoint };
+}
+
+/** Like `writeHeld`. Large checkpoints come first, so that nobody has to wait for the run's row while they are written. */
+async function write(
+  db: SqlPool,
+  hold: Hold,
+  statuses: readonly HeldStatus[],
+  { epochs, checkpoints, ending }: HeldWrite<GivenCheckpoint>,
+): Promise<HeldStatus | null> {
+  const isLarge = ({ bytes }: GivenCheckpoint) => bytes.byteLength > inRowBytesMax;
+  const inRow = (each: GivenCheckpoint): KeptCheckpoint => ({ ...each, ...keepInRow(each.bytes) });
+  const withTables = async (tx: ByteTransaction) => {
+    const kept: KeptCheckpoint[] = [];
+    for (const each of checkpoints) {
+      kept.push(isLarge(each) ? { ...each, ...(await keepInTable(tx, each.bytes)) } : inRow(each));
+    }
+    const held = await writeHeld(tx, hold, statuses, { epochs, checkpoints: kept, ending });
+    for (const { partsId } of held === null ? kept : []) {
+      if (partsId !== null) await dropTable(tx, partsId);
+    }
+    return held;
+  };
+  const byteLength = checkpoints.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
+  const written = checkpoints.some(isLarge)
+    ? await db.$transaction(withTables, { timeout: transferMsMax(byteLength) })
+    : await writeHeld(db, hold, statuses, { epochs, checkpoints: checkpoints.map(inRow), ending });
+  await dropParts(db, written?.outdated ?? []);
+  return written?.status ?? null;
 }
 
 /**
  * Everything in one statement: whoever asks, at any moment, sees all of it or nothing, and it costs one round trip.
- * Answers with the state the run was in; null: it is not held with this fence in one of the given states, or epochs
- * are missing, and nothing was written.
+ * Answers with the state the run was in, and with the tables that are of no use any more. Null: it is not held with
+ * this fence in one of the given states, or epochs are missing, and nothing was written.
  */
 async function writeHeld(
-  db: SqlDatabase,
+  db: SqlTransaction,
   hold: Hold,
   statuses: readonly HeldStatus[],
-  { epochs, checkpoints, ending }: HeldWrite,
-): Promise<HeldStatus | null> {
+  { epochs, checkpoints, ending }: HeldWrite<KeptCheckpoint>,
+): Promise<{ readonly status: HeldStatus; readonly outdated: readonly string[] } | null> {
   const first = epochs.at(0)?.epoch ?? 0;
   const last = epochs.at(-1);
   const state = checkpoints.find(({ role }) => role === 'state');
@@ -203,7 +263,7 @@ async function writeHeld(
       : sql`${ending.bestEpoch}::int`;
   // The row's lock comes first, so "held" is the newest version and stays it. JSON has no NaN and no infinity:
   // JSON.stringify turns them into null, as the columns want them.
-  const rows = await db.$queryRaw<{ status: HeldStatus }[]>(sql`
+  const rows = await db.$queryRaw<{ status: HeldStatus; outdated: string[] }[]>(sql`
     WITH held AS (
       SELECT "id", "status", "epoch", "epochsPlanned", "eventSequence",
         ("spec" #>> '{training,checkpoints,keepEvery}')::int AS "keepEvery",
@@ -244,31 +304,34 @@ async function writeHeld(
         ${ending === null ? empty : sql`, ${endingColumns(ending)}`}
       FROM held WHERE run."id" = held."id"
     )
-    SELECT "status", pg_notify(${runEventsChannel}, "id"::text)::text FROM held`);
-  return rows[0]?.status ?? null;
+    SELECT "status", pg_notify(${runEventsChannel}, "id"::text)::text,
+      ${state === undefined ? sql`ARRAY[]::text[]` : sql`ARRAY(SELECT "partsId"::text FROM outdated WHERE "partsId" IS NOT NULL)`} AS "outdated"
+    FROM held`);
+  return rows[0] ?? null;
 }
 
 /** From `held`, a row each. */
-function upsert(checkpoints: readonly StoredCheckpoint[]): Sql {
+function upsert(checkpoints: readonly KeptCheckpoint[]): Sql {
   const rows = checkpoints.map(
-    ({ role, epoch, stepsWithin, withinMs, sha256, bytes }) => sql`
-      (${role}::"CheckpointRole", ${epoch}::int, ${stepsWithin}::int, ${withinMs}::float8, ${sha256},
-        ${bytes.byteLength}::int, ${bytes}::bytea)`,
+    ({ role, epoch, stepsWithin, withinMs, sha256, crc32, byteLength, bytes, partsId }) => sql`
+      (${role}::"CheckpointRole", ${epoch}::int, ${stepsWithin}::int, ${withinMs}::float8, ${sha256}, ${crc32},
+        ${byteLength}::bigint, ${bytes}::bytea, ${partsId}::uuid)`,
   );
   return sql`
     INSERT INTO "Checkpoint" (
-      "runId", "role", "epoch", "stepsWithin", "withinMs", "sha256", "byteLength", "bytes")
+      "runId", "role", "epoch", "stepsWithin", "withinMs", "sha256", "crc32", "byteLength", "bytes", "partsId")
     SELECT held."id", given.* FROM held, (VALUES ${join(rows)}) AS given
     ON CONFLICT ("runId", "role", "epoch", "stepsWithin") DO UPDATE SET
-      "withinMs" = EXCLUDED."withinMs", "sha256" = EXCLUDED."sha256",
-      "byteLength" = EXCLUDED."byteLength", "bytes" = EXCLUDED."bytes", "createdAt" = now()`;
+      "withinMs" = EXCLUDED."withinMs", "sha256" = EXCLUDED."sha256", "crc32" = EXCLUDED."crc32",
+      "byteLength" = EXCLUDED."byteLength", "bytes" = EXCLUDED."bytes", "partsId" = EXCLUDED."partsId",
+      "createdAt" = now()`;
 }
 
 /**
  * Beside the given state the one before it stays, for the case that the given one is damaged, and every so many
  * epochs' where the spec says so.
  */
-function deleteOlderThan({ epoch, stepsWithin }: StoredCheckpoint): Sql {
+function deleteOlderThan({ epoch, stepsWithin }: StoredState): Sql {
   return sql`
     DELETE FROM "Checkpoint" AS old USING held
     WHERE old."runId" = held."id" AND old."role" = 'state'
@@ -277,7 +340,8 @@ function deleteOlderThan({ epoch, stepsWithin }: StoredCheckpoint): Sql {
         SELECT FROM "Checkpoint" AS newer
         WHERE newer."runId" = held."id" AND newer."role" = 'state'
           AND (newer."epoch", newer."stepsWithin") > (old."epoch", old."stepsWithin")
-          AND (newer."epoch", newer."stepsWithin") < (${epoch}::int, ${stepsWithin}::int))`;
+          AND (newer."epoch", newer."stepsWithin") < (${epoch}::int, ${stepsWithin}::int))
+    RETURNING old."partsId"`;
 }
 
 /** Why nothing was written: the state the run is in instead, or `lost`. Throws where epochs are missing. */

@@ -1,5 +1,5 @@
 // Mends what crashes leave behind, every few seconds, in one process at a time: leases that ran out, queued runs
-// whose ticket was lost, workers that are gone, idempotency keys past their day.
+// whose ticket was lost, workers that are gone, tables of checkpoints that are gone, idempotency keys past their day.
 
 import { tryAdvisoryLock } from '../db/advisory-lock.ts';
 import type { SqlDatabase } from '../db/sql.ts';
@@ -7,6 +7,7 @@ import { failpoint } from '../failpoints.ts';
 import type { Log } from '../log.ts';
 import type { TicketQueue } from '../queue/queue.ts';
 import { forgetDeadWorkers } from '../workers/store.ts';
+import { dropParts, findUnusedParts } from './checkpoint-store.ts';
 import { requeueExpired } from './lease-store.ts';
 import { deleteOldIdempotencyKeys, findUnticketed } from './reconcile-store.ts';
 import { issueTickets } from './tickets.ts';
@@ -41,6 +42,7 @@ export async function reconcile(deps: ReconcilerDeps): Promise<boolean> {
     }
     const unticketed = await findUnticketed(deps.db, { staleSeconds, limit: ticketsMax });
     await issueTickets(deps, unticketed);
+    await dropParts(deps.db, await findUnusedParts(deps.db));
     await deleteOldIdempotencyKeys(deps.db);
   });
 }

@@ -5,6 +5,7 @@ import type { EngineSpec } from '../engine/spec.ts';
 import { notFound, problem } from '../errors.ts';
 import { decodeCursor } from '../http/cursor.ts';
 import { rememberDeletion, wasDeleted } from '../idempotency/store.ts';
+import { readPiece } from './checkpoint-store.ts';
 import type { ListQuery, Run, RunEvent, RunListItem } from './schema.ts';
 import { isTerminal, type RunStatus, terminalStatuses } from './status.ts';
 
@@ -247,8 +248,10 @@ export interface CheckpointInfo {
   readonly role: 'state' | 'model';
   readonly epoch: number;
   readonly stepsWithin: number;
-  readonly sha256: string;
+  readonly sha256: string | null;
+  readonly crc32: string | null;
   readonly byteLength: number;
+  readonly partsId: string | null;
 }
 
 /** Without the bytes. */
@@ -257,27 +260,41 @@ export async function findCheckpoint(
   runId: string,
   choice: CheckpointChoice,
 ): Promise<CheckpointInfo | null> {
-  return db.checkpoint.findFirst({
+  const found = await db.checkpoint.findFirst({
     where: {
       runId,
       role: choice === 'best' ? 'model' : 'state',
       ...(typeof choice === 'number' && { epoch: choice, stepsWithin: 0 }),
     },
     orderBy: [{ epoch: 'desc' }, { stepsWithin: 'desc' }],
-    select: { runId: true, role: true, epoch: true, stepsWithin: true, sha256: true, byteLength: true },
+    select: checkpointColumns,
   });
+  return found === null ? null : { ...found, byteLength: Number(found.byteLength) };
 }
+
+const checkpointColumns = {
+  runId: true,
+  role: true,
+  epoch: true,
+  stepsWithin: true,
+  sha256: true,
+  crc32: true,
+  byteLength: true,
+  partsId: true,
+} as const satisfies Prisma.CheckpointSelect;
 
 /** A piece of a checkpoint's bytes, or null when it has been replaced or deleted since it was found. */
 export async function readCheckpoint(
   db: DatabaseTransaction,
-  { runId, role, epoch, stepsWithin, sha256 }: CheckpointInfo,
+  { runId, role, epoch, stepsWithin, sha256, crc32, partsId }: CheckpointInfo,
   start: number,
   end: number,
 ): Promise<Uint8Array | null> {
+  if (partsId !== null) return readPiece(db, partsId, start, end);
   const rows = await db.$queryRaw<{ piece: Uint8Array }[]>`
     SELECT substring(bytes FROM ${start + 1}::int FOR ${end - start}::int) AS piece FROM "Checkpoint"
     WHERE "runId" = ${runId}::uuid AND role = ${role}::"CheckpointRole" AND "epoch" = ${epoch}::int
-      AND "stepsWithin" = ${stepsWithin}::int AND sha256 = ${sha256}`;
+      AND "stepsWithin" = ${stepsWithin}::int AND "partsId" IS NULL
+      AND "sha256" IS NOT DISTINCT FROM ${sha256} AND "crc32" IS NOT DISTINCT FROM ${crc32}`;
   return rows[0]?.piece ?? null;
 }

@@ -15,6 +15,8 @@ const pieceBytes = 4 * 1024 * 1024;
 
 export interface WeightsFile extends CheckpointInfo {
   readonly fileName: string;
+  /** Equal for equal bytes alone: a model’s SHA-256; of a state, which has none, its place in the run and its CRC-32. */
+  readonly etag: string;
 }
 
 /** Throws 404 where there is nothing and will be nothing, 409 where it may still come. */
@@ -28,7 +30,9 @@ export async function findWeights(
   const found = await findCheckpoint(db, runId, choice);
   if (found === null) throw missing(run, choice);
   const which = typeof choice === 'number' ? `epoch-${choice}` : choice;
-  return { ...found, fileName: `${slug(run.name)}-${runId.slice(-8)}-${which}.safetensors` };
+  const { sha256, crc32, epoch, stepsWithin } = found;
+  const etag = sha256 ?? `${epoch}-${stepsWithin}-${crc32}`;
+  return { ...found, etag, fileName: `${slug(run.name)}-${runId.slice(-8)}-${which}.safetensors` };
 }
 
 function missing({ status, ended }: { status: string; ended: boolean }, choice: CheckpointChoice) {

@@ -3,7 +3,12 @@
  * code reads or writes is a region of its own between pages that are not there, its start or its end at the very edge.
  */
 import { checkBatch, checkData } from '../../src/engine/codegen/batch.ts';
-import { fillBuffers, readBuffer, writeBuffer } from '../../src/engine/codegen/buffer-runs.ts';
+import {
+  fillBuffers,
+  readBuffer,
+  readTransposed,
+  writeBuffer,
+} from '../../src/engine/codegen/buffer-runs.ts';
 import { SYNC } from '../../src/engine/codegen/x86/barrier.ts';
 import { isas } from '../../src/engine/codegen/x86/isa.ts';
 import { emitPlan } from '../../src/engine/codegen/x86/plan-code.ts';
@@ -76,6 +81,7 @@ export function createEmulated({ threaded, edge }: EmulatedOptions): CreateExecu
         return outputs;
       },
       read: (id) => readBuffer(plan, bufferOf(id), arena),
+      readTransposed: (id, into) => readTransposed(plan, bufferOf(id), arena, into),
       write: (id, values) => writeBuffer(plan, bufferOf(id), arena, values),
       dispose: () => undefined,
     };

@@ -40,9 +40,17 @@ export const auditSql = `
   CREATE TRIGGER chaos_epoch AFTER INSERT ON "Epoch" FOR EACH ROW EXECUTE FUNCTION chaos.note_epoch();
 
   CREATE FUNCTION chaos.note_checkpoint() RETURNS trigger LANGUAGE plpgsql AS $$
+  DECLARE
+    stored bytea := NEW.bytes;
   BEGIN
+    IF NEW."partsId" IS NOT NULL THEN
+      EXECUTE format('SELECT string_agg(bytes, '''' ORDER BY index) FROM %I', 'CheckpointPart_' || NEW."partsId"::text)
+        INTO stored;
+    END IF;
     INSERT INTO chaos.write (run, kind, epoch, fence, whole)
-    SELECT NEW."runId", 'checkpoint', NEW.epoch, fence, encode(sha256(NEW.bytes), 'hex') = NEW.sha256
+    SELECT NEW."runId", 'checkpoint', NEW.epoch, fence, octet_length(stored) = NEW."byteLength"
+      AND lpad(to_hex(crc32(stored)), 8, '0') = NEW.crc32
+      AND encode(sha256(stored), 'hex') = COALESCE(NEW.sha256, encode(sha256(stored), 'hex'))
     FROM "Run" WHERE id = NEW."runId";
     RETURN NULL;
   END $$;

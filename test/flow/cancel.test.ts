@@ -35,7 +35,7 @@ describe('a cancel', () => {
   it('is told to a finished run in vain', async () => {
     const runId = await insertRun(at);
     const claimed = await claimRun(at.db, runId, claimant());
-    await finishRun(at.db, claimed?.hold ?? { runId, fence: 0 }, {
+    await finishRun(at.sql, claimed?.hold ?? { runId, fence: 0 }, {
       action: 'succeed',
       stopReason: 'completed',
     });

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { auditSql } from '../chaos/audit.ts';
 import { type CheckedWorld, check, settle } from '../chaos/checker.ts';
 import { type ExperimentDatabase, openDatabase } from '../chaos/database.ts';
-import { insertDataset, insertRun, type RunDatabase, runDatabase, sha256 } from './support/lifecycle.ts';
+import { insertDataset, insertRun, type RunDatabase, runDatabase } from './support/lifecycle.ts';
 
 let at: RunDatabase;
 let database: ExperimentDatabase;
@@ -82,8 +82,8 @@ describe('the checker', () => {
     ['fewer epochs than before', 'UPDATE "Run" SET epoch = 1', 'fell from 3 to 1'],
     [
       'a torn checkpoint',
-      `INSERT INTO "Checkpoint" ("runId", role, epoch, "stepsWithin", sha256, "byteLength", bytes)
-       VALUES ('$run', 'state', 3, 0, '${sha256(new Uint8Array([1]))}', 1, '\\x02')`,
+      `INSERT INTO "Checkpoint" ("runId", role, epoch, "stepsWithin", crc32, "byteLength", bytes)
+       VALUES ('$run', 'state', 3, 0, 'a505df1b', 1, '\\x02')`,
       'a torn checkpoint of epoch 3',
     ],
     [

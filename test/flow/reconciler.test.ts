@@ -2,7 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tryAdvisoryLock } from '../../src/db/advisory-lock.ts';
 import { createLog } from '../../src/log.ts';
 import { createTicketQueue, type TicketQueue } from '../../src/queue/queue.ts';
+import { findUnusedParts, inRowBytesMax } from '../../src/runs/checkpoint-store.ts';
 import { claimRun } from '../../src/runs/lease-store.ts';
+import { commitEpochs, readState } from '../../src/runs/progress-store.ts';
 import { reconcile, startReconciler } from '../../src/runs/reconciler.ts';
 import { openProxy } from '../chaos/places/proxy.ts';
 import {
@@ -65,6 +67,25 @@ describe('the reconciler', () => {
       await proxy.close();
     }
     await expect.poll(() => reconcile(deps()), { timeout: 15_000 }).toBe(true);
+  });
+
+  it('drops the tables of checkpoints that are gone, and no others', async () => {
+    const state = {
+      ...{ epoch: 0, stepsWithin: 1, withinMs: 0 },
+      bytes: new Uint8Array(inRowBytesMax + 1),
+    };
+    const runIds = [await insertRun(at), await insertRun(at)];
+    for (const runId of runIds) {
+      const run = await claimRun(at.sql, runId, claimant());
+      await commitEpochs(at.sql, run?.hold ?? { runId, fence: 0 }, { epochs: [], checkpoint: state });
+    }
+    const [gone = '', kept = ''] = runIds;
+    await at.db.checkpoint.deleteMany({ where: { runId: gone } });
+    expect(await findUnusedParts(at.sql)).toHaveLength(1);
+    expect(await reconcile(deps())).toBe(true);
+    expect(await findUnusedParts(at.sql)).toEqual([]);
+    expect(await readState(at.sql, kept, state)).toMatchObject({ whole: true });
+    await at.db.run.deleteMany({ where: { id: { in: runIds } } });
   });
 
   it('takes a run back from a dead worker and rings for it, once, however many reconcile', async () => {

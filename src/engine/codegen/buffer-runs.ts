@@ -41,6 +41,29 @@ export function readBuffer(
   return out;
 }
 
+/** Rows that are turned at a time, so that what is read and what is written both stay in the cache. */
+const TURNED_ROWS = 32;
+
+/** A matrix, column by column, panel by panel as it lies. Throws RangeError unless `into` is of its length. */
+export function readTransposed(plan: Plan, b: BufferInfo, arena: Float32Array, into: Float32Array): void {
+  const { rows, columns } = logicalShape(plan, b);
+  if (into.length !== rows * columns) {
+    throw new RangeError(`${into.length} values for a buffer of ${rows * columns}`);
+  }
+  const width = plan.panel;
+  for (let first = 0; first < columns; first += width) {
+    const start = b.offset / FLOAT_BYTES + first * rows;
+    const count = Math.min(width, columns - first);
+    for (let top = 0; top < rows; top += TURNED_ROWS) {
+      const bottom = Math.min(top + TURNED_ROWS, rows);
+      for (let c = 0; c < count; c++) {
+        const to = (first + c) * rows;
+        for (let r = top; r < bottom; r++) into[to + r] = arena[start + r * width + c] ?? 0;
+      }
+    }
+  }
+}
+
 /** Throws RangeError on values of another length. */
 export function writeBuffer(plan: Plan, b: BufferInfo, arena: Float32Array, values: Float32Array): void {
   const { rows, columns } = logicalShape(plan, b);

@@ -85,6 +85,15 @@ export const createInterpreter: CreateExecutor = (plan, data, stepsMax) => {
       into.set(values);
       return into;
     },
+    readTransposed(id, into) {
+      const { values, columns } = matrix(id);
+      if (into.length !== values.length)
+        throw new RangeError(`${into.length} values for a buffer of ${values.length}`);
+      const rows = values.length / columns;
+      for (let i = 0; i < values.length; i++) {
+        into[(i % columns) * rows + Math.floor(i / columns)] = values[i] ?? 0;
+      }
+    },
     write(id, values) {
       const to = matrix(id).values;
       if (values.length !== to.length)

@@ -1,4 +1,5 @@
 // Training "threads" that are no threads: the same code as in one, run here, so that a test can watch what it says.
+import { MessageChannel } from 'node:worker_threads';
 import {
   type ChunkMessage,
   control,
@@ -7,6 +8,7 @@ import {
   type ThreadMessage,
 } from '../../../workers/protocol.ts';
 import type { ThreadPool, TrainingThread } from '../../../workers/slots.ts';
+import { createSpareBuffers } from '../../../workers/spare-buffers.ts';
 import { train } from '../../../workers/training.ts';
 import { verify } from '../../../workers/verify.ts';
 
@@ -22,6 +24,7 @@ export function createOwnThreads(): OwnThreads {
   const heard: ThreadMessage[] = [];
   const acquire = (): TrainingThread => {
     const shared = new Int32Array(new SharedArrayBuffer(controlBytes));
+    const { port1, port2 } = new MessageChannel();
     let deliver: (chunk: ChunkMessage) => void = () => undefined;
     return {
       shared,
@@ -42,9 +45,10 @@ export function createOwnThreads(): OwnThreads {
         }
         starts.push(message);
         Atomics.store(shared, control.committed, message.storedEpoch);
-        void train(message, shared, post, nextChunk);
+        void train(message, shared, post, nextChunk, createSpareBuffers(port2));
       },
       sendChunk: (chunk) => deliver(chunk),
+      giveBack: (buffer) => port1.postMessage(buffer, [buffer]),
       stop: () => {
         Atomics.store(shared, control.stop, 1);
       },

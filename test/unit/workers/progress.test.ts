@@ -40,7 +40,6 @@ const checkpoint = (n: number) => ({
   epoch: n,
   stepsWithin: 0,
   withinMs: 0,
-  sha256: '',
   bytes: new Uint8Array(1),
 });
 

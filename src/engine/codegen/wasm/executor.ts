@@ -6,7 +6,7 @@
 import type { Crew } from '../../crew.ts';
 import type { BufferInfo, CreateExecutor, Executor, Plan, Program } from '../../kernels.ts';
 import { checkBatch, checkData } from '../batch.ts';
-import { fillBuffers, readBuffer, writeBuffer } from '../buffer-runs.ts';
+import { fillBuffers, readBuffer, readTransposed, writeBuffer } from '../buffer-runs.ts';
 import { failSync, resetSync, SYNC_BYTES } from './barrier.ts';
 import type { CallArguments, ProgramFunction } from './module.ts';
 import { CALL_ARGUMENTS } from './module.ts';
@@ -105,6 +105,7 @@ export function createWasmIn(
       return floats.slice(first, end);
     },
     read: (id, into) => readBuffer(plan, bufferOf(id), arena, into),
+    readTransposed: (id, into) => readTransposed(plan, bufferOf(id), arena, into),
     write: (id, values) => writeBuffer(plan, bufferOf(id), arena, values),
     dispose() {
       if (disposed) return;

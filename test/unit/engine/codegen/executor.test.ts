@@ -14,6 +14,7 @@ const plan = planOf({
     buffers.matrix('wide', 7, 65);
     buffers.vector('vector', 37);
     buffers.vector('rows', 'batch');
+    buffers.matrix('long', 70, 33);
     return [{ kind: 'gather', label: 'x', table: 'features', columns: 50, out }];
   },
 });
@@ -37,6 +38,19 @@ describe.each(Object.entries(allBackends))('%s', (name, create) => {
     const executor = create(plan, data, STEPS_MAX);
     for (const b of plan.buffers) executor.write(b.id, normals(lengthOf(plan, b.id), b.name));
     for (const b of plan.buffers) expect(executor.read(b.id)).toEqual(normals(lengthOf(plan, b.id), b.name));
+  });
+
+  it.each([
+    [1, 7, 65],
+    [4, 70, 33],
+  ])('reads matrix %i column by column', (id, rows, columns) => {
+    const executor = create(plan, data, STEPS_MAX);
+    const values = normals(rows * columns, 'matrix');
+    executor.write(id, values);
+    const turned = new Float32Array(values.length);
+    executor.readTransposed(id, turned);
+    expect(turned).toEqual(values.map((_, i) => values[(i % rows) * columns + Math.floor(i / rows)] ?? 0));
+    expect(() => executor.readTransposed(id, new Float32Array(values.length - 1))).toThrow(RangeError);
   });
 
   it('starts with zeros, and reads copies', () => {
