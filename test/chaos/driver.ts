@@ -25,6 +25,8 @@ const modes = {
 /** How long the last run of an experiment may take to end. */
 const settleMsMax = 300_000;
 const violationsShown = 12;
+/** Characters of what a process wrote last. */
+const outputShown = 3_000;
 
 export async function runJobs(
   ground: Ground,
@@ -103,6 +105,9 @@ const wordsOf = (error: unknown): string => (error instanceof Error ? error.mess
 async function checkWorld(world: World): Promise<void> {
   const unended = await settle(world, settleMsMax);
   const flaws = await check(world);
-  for (const flaw of [...unended, ...flaws]) world.violation(flaw);
+  const failed = world
+    .failed()
+    .map((one) => `${one.name} ended by itself: ${one.output().slice(-outputShown)}`);
+  for (const flaw of [...unended, ...failed, ...flaws]) world.violation(flaw);
   await world.measureRecoveries();
 }

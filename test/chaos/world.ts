@@ -34,6 +34,8 @@ export interface World {
   startWorker(options?: ServiceOptions): Promise<Started>;
   /** The ones that live. */
   apis(): Started[];
+  /** Those that nobody killed. */
+  failed(): Started[];
   /** Not waited for: it may come to grief before it is ready. */
   launchWorker(options?: ServiceOptions): Started;
   /** The settings that processes of this world are started with. */
@@ -114,6 +116,7 @@ export async function openWorld(
       keep(await startService(processes, 'worker', ...launch('worker', options))),
     launchWorker: (options = {}) => keep(launchService(processes, 'worker', ...launch('worker', options))),
     apis: () => started.filter((one) => one.name.startsWith('api') && one.isAlive()),
+    failed: () => started.filter((one) => one.hasFailed()),
     heldBy: async ({ pid }) => {
       const rows = await query<{ id: string }>(
         `SELECT id FROM "Run" WHERE "workerId" LIKE $1 AND status IN ('running', 'pausing', 'cancelling')`,

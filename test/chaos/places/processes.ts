@@ -9,6 +9,8 @@ export interface Started {
   /** What it wrote, the last megabyte of it. */
   output(): string;
   isAlive(): boolean;
+  /** It has ended by itself, and not as it was told. */
+  hasFailed(): boolean;
   /** Resolves when it is gone. */
   readonly ended: Promise<void>;
   /** To the whole tree. */
@@ -82,6 +84,7 @@ function startOne(name: string, child: ChildProcess): Started {
     pid,
     output: () => output,
     isAlive: () => alive,
+    hasFailed: () => child.exitCode !== null && child.exitCode !== 0,
     ended,
     signal,
     kill: async () => {
