@@ -1,8 +1,11 @@
 // When a training's state is to be stored next: as soon as the last one is old enough, is stored, and has been paid for.
+// An end of an epoch that is about as near is waited for: within an epoch, what it started from has to be stored, too.
 import { control } from './protocol.ts';
 
 export interface CheckpointClock {
-  due(): boolean;
+  /** At the end of an epoch that took so long. */
+  dueAfter(epochMs: number): boolean;
+  dueWithin(): boolean;
   /** Takes a state and sends it. */
   take<T>(work: () => T): T;
 }
@@ -18,14 +21,22 @@ export function createCheckpointClock(
   let takenAt = now();
   let takingMs = 0;
   let sent = Atomics.load(shared, control.checkpointsDone);
+  /** The end of an epoch may come so much too early, or too late. */
+  let toleranceMs = 0;
+  const due = (toleratedMs: number): boolean => {
+    const costMs = takingMs + Atomics.load(shared, control.checkpointCostMs);
+    return (
+      now() - takenAt >= Math.max(everyMs + toleratedMs, costMs * shareOfTime) &&
+      Atomics.load(shared, control.checkpointsDone) === sent
+    );
+  };
   return {
-    due: () => {
-      const costMs = takingMs + Atomics.load(shared, control.checkpointCostMs);
-      return (
-        now() - takenAt >= Math.max(everyMs, costMs * shareOfTime) &&
-        Atomics.load(shared, control.checkpointsDone) === sent
-      );
+    dueAfter: (epochMs) => {
+      // The nearest end is at most half an epoch away; in longer epochs there need not be one.
+      toleranceMs = epochMs <= everyMs ? epochMs / 2 : 0;
+      return due(-toleranceMs);
     },
+    dueWithin: () => due(toleranceMs),
     take: (work) => {
       const startedAt = now();
       const state = work();

@@ -152,7 +152,7 @@ function runEpochs(
   const take = () => clock.take(stateNow);
   const { shouldStop, onSteps } = stepControl(shared, crew);
   const isOver = () => time.isOver(training.epoch);
-  const pauses = { shouldStop: () => shouldStop() || isOver() || clock.due(), onSteps };
+  const pauses = { shouldStop: () => shouldStop() || isOver() || clock.dueWithin(), onSteps };
   while (training.stopReason === null) {
     waitForRoom(training.epoch, shared, groups, shouldStop);
     if (shouldStop()) {
@@ -171,7 +171,8 @@ function runEpochs(
       const { bestEpoch } = training;
       const last = training.stopReason !== null;
       const finished = { epoch, metrics, diverged, durationMs, weightsSha256, bestEpoch };
-      groups.add(finished, last || clock.due() ? take() : null);
+      const due = clock.dueAfter(durationMs);
+      groups.add(finished, last || due ? take() : null);
     } else if (!shouldStop() && !isOver()) {
       groups.addWithin(take());
     }

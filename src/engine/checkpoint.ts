@@ -65,8 +65,10 @@ export function encodeCheckpoint(
   allocate?: (byteLength: number) => Uint8Array,
 ): Uint8Array {
   const { epoch, step, within, stopReason, watch, values, best } = state;
+  // Between epochs the values are read already, unless the best ones have taken their place in the executor.
+  const known = within === null && stopReason === null;
   const tensors = plan.parameters.flatMap((p, i): TensorSource[] => [
-    heldTensor(p.name, p, p.buffer, read),
+    known ? keptTensor(p.name, p, values[i]) : heldTensor(p.name, p, p.buffer, read),
     ...Object.entries(p.slots).map(([slot, id]) => heldTensor(slotName(p.name, slot), p, id, read)),
     ...(within === null ? [] : [keptTensor(startName(p.name), p, values[i])]),
     ...(best === null ? [] : [keptTensor(bestName(p.name), p, best[i])]),

@@ -118,7 +118,7 @@ const checkpoints = z
       .max(86_400)
       .default(10)
       .describe(
-        'The state is stored as soon as it is this old, also within an epoch; what came after it is trained again when a worker dies. A state that takes long to store is stored less often, for at most half of the time',
+        'The state is stored this often: at the nearest end of an epoch, or within an epoch that takes longer; what came after it is trained again when a worker dies. A state that takes long to store is stored less often, for at most half of the time',
       ),
     keepEvery: z
       .int()

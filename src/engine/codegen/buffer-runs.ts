@@ -57,8 +57,12 @@ export function readTransposed(plan: Plan, b: BufferInfo, arena: Float32Array, i
     for (let top = 0; top < rows; top += TURNED_ROWS) {
       const bottom = Math.min(top + TURNED_ROWS, rows);
       for (let c = 0; c < count; c++) {
-        const to = (first + c) * rows;
-        for (let r = top; r < bottom; r++) into[to + r] = arena[start + r * width + c] ?? 0;
+        const end = (first + c) * rows + bottom;
+        let at = start + top * width + c;
+        for (let to = (first + c) * rows + top; to < end; to++) {
+          into[to] = arena[at] ?? 0;
+          at += width;
+        }
       }
     }
   }
