@@ -82,6 +82,12 @@ async function runJob(
     await own?.remove();
   }
   const { violations, recoveries } = world;
+  // What becomes of their runs is looked at; this says why they went.
+  if (violations.length > 0) {
+    for (const one of world.failed()) {
+      tell(`${one.name} ended with status ${one.exitCode()}: ${one.output().slice(-outputShown)}`);
+    }
+  }
   for (const violation of violations.slice(0, violationsShown)) tell(`VIOLATION: ${violation}`);
   const longest = recoveries.length === 0 ? null : Math.round(Math.max(...recoveries) * 10) / 10;
   const seconds = Math.round((performance.now() - startedAt) / 1_000);
@@ -105,9 +111,6 @@ const wordsOf = (error: unknown): string => (error instanceof Error ? error.mess
 async function checkWorld(world: World): Promise<void> {
   const unended = await settle(world, settleMsMax);
   const flaws = await check(world);
-  const failed = world
-    .failed()
-    .map((one) => `${one.name} ended by itself: ${one.output().slice(-outputShown)}`);
-  for (const flaw of [...unended, ...failed, ...flaws]) world.violation(flaw);
+  for (const flaw of [...unended, ...flaws]) world.violation(flaw);
   await world.measureRecoveries();
 }

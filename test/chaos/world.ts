@@ -34,7 +34,7 @@ export interface World {
   startWorker(options?: ServiceOptions): Promise<Started>;
   /** The ones that live. */
   apis(): Started[];
-  /** Those that nobody killed. */
+  /** Those that ended with another status than 0. */
   failed(): Started[];
   /** Not waited for: it may come to grief before it is ready. */
   launchWorker(options?: ServiceOptions): Started;
@@ -116,7 +116,7 @@ export async function openWorld(
       keep(await startService(processes, 'worker', ...launch('worker', options))),
     launchWorker: (options = {}) => keep(launchService(processes, 'worker', ...launch('worker', options))),
     apis: () => started.filter((one) => one.name.startsWith('api') && one.isAlive()),
-    failed: () => started.filter((one) => one.hasFailed()),
+    failed: () => started.filter((one) => (one.exitCode() ?? 0) !== 0),
     heldBy: async ({ pid }) => {
       const rows = await query<{ id: string }>(
         `SELECT id FROM "Run" WHERE "workerId" LIKE $1 AND status IN ('running', 'pausing', 'cancelling')`,

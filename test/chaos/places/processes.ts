@@ -9,8 +9,8 @@ export interface Started {
   /** What it wrote, the last megabyte of it. */
   output(): string;
   isAlive(): boolean;
-  /** It has ended by itself, and not as it was told. */
-  hasFailed(): boolean;
+  /** Null while it lives, and where a signal ended it. */
+  exitCode(): number | null;
   /** Resolves when it is gone. */
   readonly ended: Promise<void>;
   /** To the whole tree. */
@@ -84,7 +84,7 @@ function startOne(name: string, child: ChildProcess): Started {
     pid,
     output: () => output,
     isAlive: () => alive,
-    hasFailed: () => child.exitCode !== null && child.exitCode !== 0,
+    exitCode: () => child.exitCode,
     ended,
     signal,
     kill: async () => {
