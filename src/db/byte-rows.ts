@@ -59,7 +59,10 @@ export function writeRows(
   });
 }
 
-/** In the order of their index, whatever order they come in. False: they are not those that `writeRows` made of so many bytes. */
+/**
+ * In the order of their index, whatever order they come in. False: they are not those that `writeRows` made of so many
+ * bytes.
+ */
 export function readRows(client: pg.ClientBase, table: string, into: Uint8Array): Promise<boolean> {
   return new Promise((resolve, reject) => {
     let found = 0;

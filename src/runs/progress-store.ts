@@ -305,10 +305,12 @@ async function writeHeld(
       FROM held WHERE run."id" = held."id"
     )
     SELECT "status", pg_notify(${runEventsChannel}, "id"::text)::text,
-      ${state === undefined ? sql`ARRAY[]::text[]` : sql`ARRAY(SELECT "partsId"::text FROM outdated WHERE "partsId" IS NOT NULL)`} AS "outdated"
+      ${state === undefined ? sql`ARRAY[]::text[]` : outdatedParts} AS "outdated"
     FROM held`);
   return rows[0] ?? null;
 }
+
+const outdatedParts = sql`ARRAY(SELECT "partsId"::text FROM outdated WHERE "partsId" IS NOT NULL)`;
 
 /** From `held`, a row each. */
 function upsert(checkpoints: readonly KeptCheckpoint[]): Sql {
