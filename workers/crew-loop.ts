@@ -1,4 +1,5 @@
 // A crew's thread at work: waits at the doorbell, does what it rings for, answers. It ends with the thread.
+import { createHash } from 'node:crypto';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { z } from 'zod';
 import type { Member, TakeSeat } from '../src/engine/crew.ts';
@@ -31,9 +32,25 @@ export function serveCrew(at: CrewPlace, seats: Readonly<Record<string, TakeSeat
     const active = words[crewWords.active] ?? 1;
     if (thread < active) member.run(program, [...call.subarray(0, words[crewWords.argumentCount])], active);
   };
+  /** The first of the helpers alone. */
+  const hashValues = (): void => {
+    if (thread !== 1) return;
+    const values = z.instanceof(Float32Array).parse(receiveMessageOnPort(port)?.message);
+    const hash = createHash('sha256');
+    let hashed = 0;
+    while (hashed < values.length) {
+      waitForChange(words, crewWords.filled, hashed, Number.POSITIVE_INFINITY);
+      const filled = Atomics.load(words, crewWords.filled);
+      if (filled < 0) return;
+      hash.update(values.subarray(hashed, filled));
+      hashed = filled;
+    }
+    port.postMessage(hash.digest('hex'));
+  };
   const obey = (command: number | undefined): void => {
     if (command === crewCommand.attach) member = takeSeat();
     else if (command === crewCommand.run) runProgram();
+    else if (command === crewCommand.hash) hashValues();
     else member = null;
   };
 

@@ -11,13 +11,15 @@ export const crewWords = {
   argumentCount: 3,
   /** How many threads share the program. */
   active: 4,
+  /** How many of the values to be hashed are there; below 0: they are not wanted any more. */
+  filled: 5,
   /** The last command that the thread has finished. */
   answer: (thread: number) => 16 * thread,
   /** 1: the command failed, and the port has the reason. */
   failed: (thread: number) => 16 * thread + 1,
 } as const;
 
-export const crewCommand = { attach: 1, run: 2, detach: 3 } as const;
+export const crewCommand = { attach: 1, run: 2, detach: 3, hash: 4 } as const;
 export const crewPrograms: readonly ProgramName[] = ['train', 'evaluate', 'predict'];
 export const callArgumentsMax = 32;
 

@@ -18,8 +18,21 @@ import {
 export interface OwnedCrew extends Crew {
   /** From the next program on, so many threads share the work; all of them unless told. */
   use(active: number): void;
+  readonly hash: CrewHash;
   /** Ends the threads; nothing else may be called afterwards. */
   close(): Promise<void>;
+}
+
+/** A hash that another thread takes of values while they are written to memory that is shared. */
+export interface CrewHash {
+  /** False: nobody is there for it. */
+  begin(values: Float32Array): boolean;
+  /** The first `count` of them are there. */
+  filled(count: number): void;
+  /** SHA-256 in hexadecimal, once all are there. */
+  finish(): string;
+  /** It is not wanted any more, if it was begun. */
+  cancel(): void;
 }
 
 export interface CrewOptions {
@@ -50,6 +63,7 @@ export function createCrew(threads: number, options: CrewOptions = {}): OwnedCre
   /** Whether the helpers have taken the seat. */
   let seated = false;
   let running = false;
+  let hashing = false;
   let active = Math.max(1, Math.min(options.active ?? threads, threads));
 
   const ring = (command: number): void => {
@@ -78,8 +92,42 @@ export function createCrew(threads: number, options: CrewOptions = {}): OwnedCre
     seated = true;
   };
 
+  /** What the thread that hashes has said at its end, if anything. */
+  const ended = (): unknown => {
+    hashing = false;
+    gather(FINISH_SECONDS_MAX);
+    return helpers[0] && receiveMessageOnPort(helpers[0].port)?.message;
+  };
+  const hash: CrewHash = {
+    begin(values) {
+      hash.cancel();
+      if (!seated || running || active < 2) return false;
+      helpers[0]?.port.postMessage(values);
+      Atomics.store(memory.words, crewWords.filled, 0);
+      ring(crewCommand.hash);
+      hashing = true;
+      return true;
+    },
+    filled(count) {
+      Atomics.store(memory.words, crewWords.filled, count);
+      Atomics.notify(memory.words, crewWords.filled);
+    },
+    finish() {
+      if (!hashing) throw new Error('the crew takes no hash');
+      const digest = ended();
+      if (typeof digest !== 'string') throw new Error('the crew gave no hash');
+      return digest;
+    },
+    cancel() {
+      if (!hashing) return;
+      hash.filled(-1);
+      ended();
+    },
+  };
+
   if (active > 1) start();
   return {
+    hash,
     threads,
     get active() {
       return active;
@@ -95,6 +143,7 @@ export function createCrew(threads: number, options: CrewOptions = {}): OwnedCre
     begin(program: ProgramName, call: readonly number[]) {
       if (seat === null || running) throw new Error(running ? 'the crew is at work' : 'the crew has no seat');
       if (call.length > callArgumentsMax) throw new RangeError(`${call.length} arguments of a call`);
+      hash.cancel();
       if (!seated) sit(seat);
       memory.words[crewWords.program] = crewPrograms.indexOf(program);
       memory.words[crewWords.argumentCount] = call.length;
@@ -111,6 +160,7 @@ export function createCrew(threads: number, options: CrewOptions = {}): OwnedCre
     detach() {
       seat = null;
       if (!seated) return;
+      hash.cancel();
       seated = false;
       ring(crewCommand.detach);
       gather(FINISH_SECONDS_MAX);

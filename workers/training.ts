@@ -23,7 +23,7 @@ import {
   type StoredBytes,
   type ThreadMessage,
 } from './protocol.ts';
-import type { SpareBuffers } from './spare-buffers.ts';
+import { handedOver, type SpareBuffers } from './spare-buffers.ts';
 import { stepControl } from './step-control.ts';
 import { createTrainingCrew, type TrainingCrew } from './training-crew.ts';
 import { InvalidDataError, readData } from './training-data.ts';
@@ -94,7 +94,7 @@ function trainOn(
       groups.flush();
       const begun = training.epoch > 0 || training.stepsWithin > 0;
       const checkpoint = begun ? stateNow() : null;
-      post({ type: 'stopped', checkpoint }, checkpoint === null ? [] : [checkpoint.bytes.buffer]);
+      post({ type: 'stopped', checkpoint }, checkpoint === null ? [] : handedOver(checkpoint.bytes));
     }
   } finally {
     training.dispose();
@@ -107,10 +107,10 @@ function openTraining(
   { backend, checkpoint }: StartMessage,
   spec: EngineSpec,
   table: PreparedTable,
-  { crewFor }: TrainingCrew,
+  { crewFor, weights }: TrainingCrew,
   post: Post,
 ): Training {
-  const at = { spec, table, backend: executorsOf(backend), crewFor, plans };
+  const at = { spec, table, backend: executorsOf(backend), crewFor, plans, follower: weights };
   if (checkpoint === null) {
     return createTraining(at);
   }
@@ -167,12 +167,13 @@ function runEpochs(
     if (report !== null) {
       const { epoch, metrics, diverged } = report;
       const durationMs = time.finish(epoch);
-      const weightsSha256 = sha256Hex(...training.parameterValues());
       const { bestEpoch } = training;
       const last = training.stopReason !== null;
-      const finished = { epoch, metrics, diverged, durationMs, weightsSha256, bestEpoch };
       const due = clock.dueAfter(durationMs);
-      groups.add(finished, last || due ? take() : null);
+      // Another thread may still be at the hash.
+      const checkpoint = last || due ? take() : null;
+      const weightsSha256 = crew.weights.of(training.parameterValues());
+      groups.add({ epoch, metrics, diverged, durationMs, weightsSha256, bestEpoch }, checkpoint);
     } else if (!shouldStop() && !isOver()) {
       groups.addWithin(take());
     }
@@ -188,7 +189,7 @@ function finish(training: Training, groups: EpochGroups, post: Post): void {
     throw new Error('the training has not ended');
   }
   post({ type: 'finishing' });
-  const bytes = withBuffer(training.model());
+  const bytes = training.model();
   const epoch = bestEpoch ?? training.epoch;
   // A budget may end the first epoch before it is finished.
   const stepsWithin = epoch === 0 ? training.stepsWithin : 0;
@@ -205,12 +206,12 @@ function finish(training: Training, groups: EpochGroups, post: Post): void {
       bestEpoch,
       model,
     },
-    [bytes.buffer, ...buffersOf(last)],
+    [...handedOver(bytes), ...buffersOf(last)],
   );
 }
 
 function buffersOf({ checkpoint }: EpochGroup): ArrayBuffer[] {
-  return checkpoint === null ? [] : [checkpoint.bytes.buffer];
+  return checkpoint === null ? [] : handedOver(checkpoint.bytes);
 }
 
 /** As a run shows them: the numbers by name, and the confusion matrix of a classifier among them. */
@@ -236,16 +237,10 @@ function waitForRoom(
 }
 
 function checkpointOf(training: Training, time: TrainingTime, spares: SpareBuffers): StoredBytes {
-  const bytes = withBuffer(training.checkpoint(spares.take));
+  const bytes = training.checkpoint(spares.take);
   failpoint('checkpoint.encoded');
   const { epoch, stepsWithin } = training;
   return { epoch, stepsWithin, withinMs: time.withinMs(), bytes };
-}
-
-/** Bytes whose buffer may be given away. */
-function withBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array<ArrayBuffer> {
-  if (!(buffer instanceof ArrayBuffer)) throw new Error('a state lies in memory that is shared');
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 function invalidData(detail: string): ThreadMessage {

@@ -93,7 +93,7 @@ function replay(
     while (training.epoch < toEpoch && training.stopReason === null) {
       if (steps.shouldStop() || training.runEpoch(steps) === null) return null;
       const { epoch } = training;
-      if (sha256Hex(training.parameterBytes()) !== stored.weightsSha256[epoch - 1]) {
+      if (crew.weights.of(training.parameterValues()) !== stored.weightsSha256[epoch - 1]) {
         return differs(epoch, `Trained again, epoch ${epoch} gives other weights.`, replayedFrom);
       }
     }
@@ -119,9 +119,9 @@ function openReplay(
   { backend, stored: { state, weightsSha256 } }: VerifyMessage,
   spec: EngineSpec,
   table: PreparedTable,
-  { crewFor }: TrainingCrew,
+  { crewFor, weights }: TrainingCrew,
 ): Training {
-  const at: TrainingSetup = { spec, table, backend: executorsOf(backend), crewFor };
+  const at: TrainingSetup = { spec, table, backend: executorsOf(backend), crewFor, follower: weights };
   if (state === null) return createTraining(at);
   let resumed: Training | null = null;
   try {

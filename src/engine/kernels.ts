@@ -242,6 +242,9 @@ export interface StepBatch {
   readonly inputs: Float32Array;
 }
 
+/** The first `count` values are there. */
+export type Filled = (count: number) => void;
+
 /**
  * A plan made runnable by a back end, with its dataset resident. Matrices are read and written in their buffer's
  * own orientation, row-major and without padding: rows × columns floats (`rows` = the capacity for 'batch').
@@ -252,8 +255,11 @@ export interface Executor {
   run(program: ProgramName, batch: StepBatch): Float32Array;
   /** Into `into` if it is of the buffer's length, else into a new array. */
   read(buffer: BufferId, into?: Float32Array): Float32Array;
-  /** A matrix, column by column. Throws RangeError unless `into` is of its length. */
-  readTransposed(buffer: BufferId, into: Float32Array): void;
+  /**
+   * A matrix, column by column; `filled` is told now and then how many of its first values are there. Throws RangeError
+   * unless `into` is of its length.
+   */
+  readTransposed(buffer: BufferId, into: Float32Array, filled?: Filled): void;
   write(buffer: BufferId, values: Float32Array): void;
   dispose(): void;
 }

@@ -3,7 +3,7 @@
  * keeps them in. One `ParameterState` is all that training changes.
  */
 
-import type { BufferId, Executor, ParameterInfo, Plan } from './kernels.ts';
+import type { BufferId, Executor, Filled, ParameterInfo, Plan } from './kernels.ts';
 import { initializers } from './kinds/initializers/registry.ts';
 import { stream } from './random.ts';
 
@@ -40,35 +40,56 @@ export function readValues(executor: Executor, plan: Plan): readonly Float32Arra
 }
 
 /** Reads a parameter, or a slot of it, into memory of its size. */
-export type BufferReader = (p: ParameterInfo, buffer: BufferId, out: Float32Array) => void;
+export type BufferReader = (p: ParameterInfo, buffer: BufferId, out: Float32Array, filled?: Filled) => void;
 
 /** It takes no new memory but once. */
 export function createBufferReader(executor: Executor, plan: Plan): BufferReader {
   const isTurnedByHand = (p: ParameterInfo) => p.transposed && sizesOf(p).taps > 1;
   const counts = plan.parameters.filter(isTurnedByHand).map(({ shape }) => countOf(shape));
   const scratch = new Float32Array(Math.max(0, ...counts));
-  return (p, buffer, out) => {
+  return (p, buffer, out, filled) => {
     if (!p.transposed) executor.read(buffer, out);
     else if (isTurnedByHand(p)) toLogical(p, executor.read(buffer, scratch.subarray(0, out.length)), out);
-    else executor.readTransposed(buffer, out);
+    else executor.readTransposed(buffer, out, filled);
   };
+}
+
+/** Follows the values after each epoch while they are read, all parameters one after another in plan order. */
+export interface ValuesFollower {
+  /** Memory for so many. */
+  allocate(count: number): Float32Array;
+  /** These are read next. */
+  begin(values: Float32Array): void;
+  readonly filled: Filled;
 }
 
 /**
  * Reads the values after each epoch without taking new memory: what it gave the time before last is written over.
  * Megabytes of garbage an epoch would cost as much time as reading them.
  */
-export function createValuesReader(plan: Plan, read: BufferReader): () => readonly Float32Array[] {
-  const empty = () => plan.parameters.map(({ shape }) => new Float32Array(countOf(shape)));
-  let older = empty();
-  let newer = empty();
+export function createValuesReader(
+  plan: Plan,
+  read: BufferReader,
+  follower?: ValuesFollower,
+): () => readonly Float32Array[] {
+  const counts = plan.parameters.map(({ shape }) => countOf(shape));
+  const starts = counts.map((_, i) => counts.slice(0, i).reduce((sum, n) => sum + n, 0));
+  const total = counts.reduce((sum, n) => sum + n, 0);
+  const take = () => {
+    const all = follower?.allocate(total) ?? new Float32Array(total);
+    return { all, values: starts.map((start, i) => all.subarray(start, start + (counts[i] ?? 0))) };
+  };
+  let older = take();
+  let newer = take();
   return () => {
     [older, newer] = [newer, older];
-    for (const [i, p] of plan.parameters.entries()) {
-      const out = newer[i];
-      if (out !== undefined) read(p, p.buffer, out);
+    follower?.begin(newer.all);
+    for (const [i, out] of newer.values.entries()) {
+      const [p, start] = [plan.parameters[i], starts[i] ?? 0];
+      if (p !== undefined) read(p, p.buffer, out, follower && ((count) => follower.filled(start + count)));
+      follower?.filled(start + out.length);
     }
-    return newer;
+    return newer.values;
   };
 }
 
@@ -105,8 +126,18 @@ export function writeValues(executor: Executor, plan: Plan, values: readonly Flo
 
 export function allFinite(values: readonly Float32Array[]): boolean {
   for (const array of values) {
-    // A loop: a call for each of millions of weights would take as long as some training steps.
-    for (let i = 0; i < array.length; i++) if (!Number.isFinite(array[i])) return false;
+    // Zero times a number is zero unless that is infinite or none. Four sums, none of which waits for another: to look
+    // at each of millions of weights by itself would take as long as some training steps.
+    let [a, b, c, d] = [0, 0, 0, 0];
+    const whole = array.length & ~3;
+    for (let i = 0; i < whole; i += 4) {
+      a += (array[i] ?? 0) * 0;
+      b += (array[i + 1] ?? 0) * 0;
+      c += (array[i + 2] ?? 0) * 0;
+      d += (array[i + 3] ?? 0) * 0;
+    }
+    for (let i = whole; i < array.length; i++) a += (array[i] ?? 0) * 0;
+    if (a + b + c + d !== 0) return false;
   }
   return true;
 }

@@ -15,6 +15,7 @@ import {
   createBufferReader,
   createValuesReader,
   readValues,
+  type ValuesFollower,
   withoutMemory,
   writeState,
   writeValues,
@@ -101,6 +102,8 @@ export interface TrainingSetup {
   /** Where plans are looked for and kept; without it each training makes its own. */
   readonly plans?: PlanCache;
   readonly checkpoint?: Uint8Array;
+  /** Sees the parameters after each epoch before `runEpoch` returns. */
+  readonly follower?: ValuesFollower;
 }
 
 /** What was prepared from a table for this very spec, with what is said of the table's columns. */
@@ -120,7 +123,7 @@ export function createTraining(at: TrainingSetup): Training {
   let state = taken?.state ?? freshState(setting);
   writeState(executor, plan, taken?.current ?? withoutMemory(plan, state.values));
   const read = createBufferReader(executor, plan);
-  const readAfterEpoch = createValuesReader(plan, read);
+  const readAfterEpoch = createValuesReader(plan, read, at.follower);
   const finalValues = (): readonly Float32Array[] => {
     const { stopReason, epoch, within, best, values } = state;
     if (stopReason === 'budget' && epoch === 0 && within !== null) return readValues(executor, plan);

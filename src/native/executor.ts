@@ -102,7 +102,7 @@ export function createExecutor(
       return floats.slice(first, end);
     },
     read: (id, into) => readBuffer(plan, bufferOf(id), floats, into),
-    readTransposed: (id, into) => readTransposed(plan, bufferOf(id), floats, into),
+    readTransposed: (id, into, filled) => readTransposed(plan, bufferOf(id), floats, into, filled),
     write: (id, values) => writeBuffer(plan, bufferOf(id), floats, values),
     dispose() {
       if (disposed) return;

@@ -1,5 +1,5 @@
 /** Buffers in memory as plan and kernels.ts place them, seen as row-major arrays without padding. */
-import type { BufferInfo, Plan } from '../kernels.ts';
+import type { BufferInfo, Filled, Plan } from '../kernels.ts';
 import { rowsPerSample } from '../kernels.ts';
 
 const FLOAT_BYTES = 4;
@@ -45,7 +45,13 @@ export function readBuffer(
 const TURNED_ROWS = 32;
 
 /** A matrix, column by column, panel by panel as it lies. Throws RangeError unless `into` is of its length. */
-export function readTransposed(plan: Plan, b: BufferInfo, arena: Float32Array, into: Float32Array): void {
+export function readTransposed(
+  plan: Plan,
+  b: BufferInfo,
+  arena: Float32Array,
+  into: Float32Array,
+  filled?: Filled,
+): void {
   const { rows, columns } = logicalShape(plan, b);
   if (into.length !== rows * columns) {
     throw new RangeError(`${into.length} values for a buffer of ${rows * columns}`);
@@ -65,6 +71,7 @@ export function readTransposed(plan: Plan, b: BufferInfo, arena: Float32Array, i
         }
       }
     }
+    filled?.((first + count) * rows);
   }
 }
 

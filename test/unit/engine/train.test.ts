@@ -40,6 +40,40 @@ function train(training: Training, epochs = Number.POSITIVE_INFINITY): EpochRepo
 }
 
 describe.each(BACKENDS)('training on %s', (backend) => {
+  it('lets the parameters of each epoch be followed while they are read', () => {
+    const spec = specOf(1, {
+      model: { layers: [50, 19, 1].map((units) => ({ kind: 'dense' as const, units })) },
+      data: { target: 'sepal_length' },
+      training: { epochs: 4 },
+    });
+    let values: Float32Array = new Float32Array();
+    let seen = new Float32Array();
+    let sizes: number[] = [];
+    const follower = {
+      allocate: (count: number) => new Float32Array(count).fill(Number.NaN),
+      begin: (all: Float32Array) => {
+        values = all;
+        seen = new Float32Array(all.length);
+        sizes = [];
+      },
+      filled: (count: number) => {
+        seen.set(values.subarray(sizes.at(-1) ?? 0, count), sizes.at(-1) ?? 0);
+        sizes.push(count);
+      },
+    };
+    const training = createTraining({ spec, table: iris, backend: backends[backend], follower });
+    const plain = start(spec, iris, backend);
+    while (training.stopReason === null) {
+      training.runEpoch(go);
+      plain.runEpoch(go);
+      // What was told to be there was there.
+      expect(sha256(new Uint8Array(seen.buffer))).toBe(sha256(plain.parameterBytes()));
+      expect(training.parameterValues()[0]?.buffer).toBe(values.buffer);
+      expect(sizes).toEqual(sizes.toSorted((a, b) => a - b));
+      expect(sizes.at(-1)).toBe(training.plan.parameterCount);
+    }
+  });
+
   it('learns iris: at least 95 % of the held-out rows', () => {
     const spec = specOf(3, {
       seed: 5,

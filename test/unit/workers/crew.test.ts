@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CALL_ARGUMENTS } from '../../../src/engine/codegen/wasm/module.ts';
 import { createPlan } from '../../../src/engine/plan.ts';
+import { sha256Hex } from '../../../src/idempotency/sha256.ts';
 import { createCrew, type OwnedCrew } from '../../../workers/crew.ts';
 import { type CompiledEntry, compileEntry } from '../../support/compile-entry.ts';
 import { expectSameRun, normals, oneStep } from '../engine/codegen/compare.ts';
@@ -183,6 +184,53 @@ describe('a crew', () => {
     idle.finish();
     expect([...words]).toEqual([0, 2005, ...words.slice(2)]);
     idle.detach();
+  });
+
+  it('takes the hash of values while they are being written', () => {
+    const crew = open(3, fixture);
+    const count = 200_003;
+    const values = () => new Float32Array(new SharedArrayBuffer(count * Float32Array.BYTES_PER_ELEMENT));
+    expect(crew.hash.begin(values())).toBe(false);
+    expect(() => crew.hash.finish()).toThrow('takes no hash');
+    const memory = shared();
+    crew.attach({ backend: 'shared', shared: memory });
+    for (const pieces of [1, 7, 500]) {
+      const written = values();
+      expect(crew.hash.begin(written)).toBe(true);
+      for (let piece = 0; piece < pieces; piece++) {
+        const [from, to] = [piece, piece + 1].map((n) => Math.floor((n * count) / pieces));
+        for (let i = from ?? 0; i < (to ?? 0); i++) written[i] = i * pieces;
+        crew.hash.filled(to ?? 0);
+      }
+      expect(crew.hash.finish()).toBe(sha256Hex(written.slice()));
+      crew.begin('train', [-1, pieces]);
+      crew.finish();
+      expect(memory[2]).toBe(3000 + pieces);
+    }
+    crew.use(1);
+    expect(crew.hash.begin(values())).toBe(false);
+  });
+
+  it('lets a hash go that is not wanted any more', () => {
+    const crew = open(2, fixture);
+    const memory = shared();
+    const values = new Float32Array(new SharedArrayBuffer(400_000));
+    crew.hash.cancel();
+    for (const filled of [0, 50_000, values.length]) {
+      crew.attach({ backend: 'shared', shared: memory });
+      for (const end of [crew.hash.cancel, () => crew.begin('train', [-1, filled]), crew.detach]) {
+        expect(crew.hash.begin(values)).toBe(true);
+        crew.hash.filled(filled);
+        end();
+        expect(() => crew.hash.finish()).toThrow('takes no hash');
+        if (end !== crew.detach && end !== crew.hash.cancel) crew.finish();
+      }
+    }
+    crew.attach({ backend: 'shared', shared: memory });
+    values.fill(3);
+    crew.hash.begin(values);
+    crew.hash.filled(values.length);
+    expect(crew.hash.finish()).toBe(sha256Hex(values.slice()));
   });
 
   it('tells of a thread that is gone', async () => {

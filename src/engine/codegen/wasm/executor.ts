@@ -105,7 +105,7 @@ export function createWasmIn(
       return floats.slice(first, end);
     },
     read: (id, into) => readBuffer(plan, bufferOf(id), arena, into),
-    readTransposed: (id, into) => readTransposed(plan, bufferOf(id), arena, into),
+    readTransposed: (id, into, filled) => readTransposed(plan, bufferOf(id), arena, into, filled),
     write: (id, values) => writeBuffer(plan, bufferOf(id), arena, values),
     dispose() {
       if (disposed) return;
