@@ -20,7 +20,7 @@ export interface ProgressDeps {
 export interface StoredCheckpoint {
   readonly costMs: number;
   /** Of no more use. */
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly bytes: Uint8Array;
 }
 
 /** As a thread tells of it. */

@@ -23,7 +23,7 @@ export const controlBytes = 6 * Int32Array.BYTES_PER_ELEMENT;
 /** The thread waits when it is this many epochs ahead of what is stored. */
 export const epochsAheadMax = 256;
 
-const bytes = z.instanceof(Uint8Array<ArrayBuffer>);
+const bytes = z.instanceof(Uint8Array<ArrayBufferLike>);
 const storedBytes = z.object({
   epoch: z.int(),
   stepsWithin: z.int(),

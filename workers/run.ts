@@ -114,7 +114,7 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
         Atomics.store(thread.shared, control.committed, storedEpoch);
         Atomics.notify(thread.shared, control.committed);
         if (checkpoint !== null) {
-          thread.giveBack(checkpoint.bytes.buffer);
+          thread.giveBack(checkpoint.bytes);
           Atomics.store(thread.shared, control.checkpointCostMs, Math.ceil(checkpoint.costMs));
           Atomics.store(thread.shared, control.checkpointsDone, checkpointsTaken);
         }

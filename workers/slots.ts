@@ -12,6 +12,7 @@ import {
   threadMessage,
   type VerifyMessage,
 } from './protocol.ts';
+import { handedOver } from './spare-buffers.ts';
 
 export interface TrainingThread {
   /** The memory shared with the thread; see `control`. */
@@ -24,8 +25,8 @@ export interface TrainingThread {
   ): void;
   /** Answers the thread's wish for more; the bytes' buffer is given away. */
   sendChunk(message: ChunkMessage): void;
-  /** The memory of a state that is stored, for the next one. */
-  giveBack(buffer: ArrayBuffer): void;
+  /** The memory of a state that is stored may be used for the next one. */
+  giveBack(state: Uint8Array): void;
   /** Asks for a stop at the next chunk of steps. */
   stop(): void;
   /** Ends the thread wherever it is; `onDeath` is not called. */
@@ -158,9 +159,11 @@ function startThread(log: Log, options: ThreadOptions, onGone: () => void): Thre
       worker.postMessage(message);
     },
     sendChunk: (message) => {
-      worker.postMessage(message, message.bytes === null ? [] : [message.bytes.buffer]);
+      worker.postMessage(message, message.bytes === null ? [] : handedOver(message.bytes));
     },
-    giveBack: (spare) => ours.postMessage(spare, [spare]),
+    giveBack: ({ buffer }) => {
+      if (buffer instanceof SharedArrayBuffer) ours.postMessage(buffer);
+    },
     stop: () => {
       Atomics.store(shared, control.stop, 1);
       Atomics.notify(shared, control.committed);

@@ -1,10 +1,12 @@
 // Memory for the states of a training. It goes to the worker with a state in it and comes back for the next one once that
-// is stored: to take new memory for each costs more time than to copy the state.
+// is stored: to take new memory for each costs more time than to copy the state. It is shared, and whose turn it is goes
+// with the messages: memory that is handed over counts as garbage to come in the worker's heap, which would be marked and
+// swept for each state.
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 
 export interface SpareBuffers {
-  /** Memory for so many bytes, of a buffer that may be given away. */
-  take(byteLength: number): Uint8Array<ArrayBuffer>;
+  /** Memory for so many bytes; small ones get memory of their own. */
+  take(byteLength: number): Uint8Array;
   /** Lets go of what is there. */
   clear(): void;
 }
@@ -13,6 +15,7 @@ export interface SpareBuffers {
 const roundBytes = 65_536;
 /** A buffer of another training may be much too large. */
 const sizesApartMax = 2;
+const sharedMin = 2 ** 20;
 
 /** What comes back comes over this port. */
 export function createSpareBuffers(port: MessagePort): SpareBuffers {
@@ -20,13 +23,18 @@ export function createSpareBuffers(port: MessagePort): SpareBuffers {
   const next = (): unknown => receiveMessageOnPort(port)?.message;
   return {
     take: (byteLength) => {
+      if (byteLength < sharedMin) return new Uint8Array(byteLength);
       const size = Math.ceil(byteLength / roundBytes) * roundBytes;
       for (let spare = next(); spare !== undefined; spare = next()) {
-        if (isBuffer(spare) && spare.byteLength >= size && spare.byteLength <= size * sizesApartMax) {
+        if (
+          spare instanceof SharedArrayBuffer &&
+          spare.byteLength >= size &&
+          spare.byteLength <= size * sizesApartMax
+        ) {
           return new Uint8Array(spare, 0, byteLength);
         }
       }
-      return new Uint8Array(new ArrayBuffer(size), 0, byteLength);
+      return new Uint8Array(new SharedArrayBuffer(size), 0, byteLength);
     },
     clear: () => {
       while (next() !== undefined) {}
@@ -34,6 +42,7 @@ export function createSpareBuffers(port: MessagePort): SpareBuffers {
   };
 }
 
-function isBuffer(value: unknown): value is ArrayBuffer {
-  return value instanceof ArrayBuffer;
+/** What of these bytes is handed over along with a message; shared memory stays where it is. */
+export function handedOver({ buffer }: Uint8Array): ArrayBuffer[] {
+  return buffer instanceof ArrayBuffer ? [buffer] : [];
 }

@@ -31,8 +31,19 @@ export interface KeptBytes {
   readonly partsId: string | null;
 }
 
-export function keepInRow(bytes: Uint8Array<ArrayBuffer>): KeptBytes {
-  return { byteLength: bytes.byteLength, crc32: hexadecimal(crc32(bytes)), bytes, partsId: null };
+export function keepInRow(bytes: Uint8Array): KeptBytes {
+  return {
+    byteLength: bytes.byteLength,
+    crc32: hexadecimal(crc32(bytes)),
+    bytes: unshared(bytes),
+    partsId: null,
+  };
+}
+
+/** Not in memory that another thread may write to. */
+function unshared(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { buffer, byteOffset, byteLength } = bytes;
+  return buffer instanceof ArrayBuffer ? new Uint8Array(buffer, byteOffset, byteLength) : bytes.slice();
 }
 
 /** The table is there once the transaction is committed. */

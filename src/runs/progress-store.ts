@@ -43,7 +43,7 @@ export interface CheckpointBytes {
   readonly stepsWithin: number;
   /** Spent on those steps. */
   readonly withinMs: number;
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly bytes: Uint8Array;
 }
 
 export interface ModelBytes extends CheckpointBytes {

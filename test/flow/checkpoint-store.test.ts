@@ -193,7 +193,7 @@ describe('a large state that was damaged', () => {
 describe('a state from before there was a CRC-32', () => {
   it('is held against its SHA-256', async () => {
     const hold = await claimed();
-    const { bytes } = state(1, 1_000);
+    const bytes = new Uint8Array(state(1, 1_000).bytes);
     const place = { runId: hold.runId, role: 'state', epoch: 1, stepsWithin: 0 } as const;
     await at.db.checkpoint.create({ data: { ...place, bytes, byteLength: 1_000, sha256: sha256(bytes) } });
     expect(await readState(at.sql, hold.runId, place)).toMatchObject({ whole: true });

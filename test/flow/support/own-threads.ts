@@ -48,7 +48,7 @@ export function createOwnThreads(): OwnThreads {
         void train(message, shared, post, nextChunk, createSpareBuffers(port2));
       },
       sendChunk: (chunk) => deliver(chunk),
-      giveBack: (buffer) => port1.postMessage(buffer, [buffer]),
+      giveBack: ({ buffer }) => port1.postMessage(buffer),
       stop: () => {
         Atomics.store(shared, control.stop, 1);
       },
