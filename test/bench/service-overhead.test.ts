@@ -13,11 +13,13 @@ import { packageRoot } from '../../src/package-root.ts';
 import { createCrew } from '../../workers/crew.ts';
 import { chooseBackend, executorsOf, threadsFor } from '../../workers/engine-backend.ts';
 import { featuresOf, ROWS, readJobs } from './jobs.ts';
+import { takePairs } from './support/pairs.ts';
 import { ask, type MeasuredService, startMeasured, submitRun } from './support/service.ts';
 
 const rounds = 7;
 const epochs = 16;
 const overheadMax = 0.05;
+const minutesMax = 8;
 
 const { B: job } = readJobs();
 
@@ -105,18 +107,17 @@ it('takes at most a twentieth longer through the service than in the bare engine
     // Both once before it counts.
     await throughService(service, body);
     bare();
-    const pairs: { service: number; bare: number }[] = [];
-    for (let round = 0; round < rounds; round++) {
-      pairs.push({ service: await throughService(service, body), bare: bare() });
-    }
-    const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[rounds >> 1] ?? Number.NaN;
-    const ratio = median(pairs.map((pair) => pair.service / pair.bare));
-    const [inService, alone] = [median(pairs.map((p) => p.service)), median(pairs.map((p) => p.bare))];
+    const pairs = await takePairs({
+      rounds,
+      minutesMax,
+      subject: () => throughService(service, body),
+      base: async () => bare(),
+    });
     console.log(
-      `job B on ${backend}, ${rounds} pairs of ${epochs} epochs: ${inService.toFixed(1)} ms an epoch through the ` +
-        `service, ${alone.toFixed(1)} ms in the bare engine, median ratio ${ratio.toFixed(3)}`,
+      `job B on ${backend}, ${pairs.count} pairs of ${epochs} epochs: ${pairs.subject.toFixed(1)} ms an epoch through ` +
+        `the service, ${pairs.base.toFixed(1)} ms in the bare engine, median ratio ${pairs.ratio.toFixed(3)}`,
     );
-    expect(ratio).toBeLessThanOrEqual(1 + overheadMax);
+    expect(pairs.ratio).toBeLessThanOrEqual(1 + overheadMax);
     await crew?.close();
   } finally {
     await service.stop();
