@@ -6,8 +6,12 @@ export interface CheckpointClock {
   /** At the end of an epoch that took so long. */
   dueAfter(epochMs: number): boolean;
   dueWithin(): boolean;
-  /** Takes a state and sends it. */
-  take<T>(work: () => T): T;
+  /** Takes a state and sends it. `kept`: no newer one may take its place on the way. */
+  take<T>(work: () => T, kept?: boolean): T;
+  /** Whether nothing is on its way whose place the next state must not take. */
+  isFree(): boolean;
+  /** Sleeps until it is, so many milliseconds at most. */
+  waitUntilFree(ms: number): void;
 }
 
 /** Storing takes at most one part in so many of the time. */
@@ -21,14 +25,13 @@ export function createCheckpointClock(
   let takenAt = now();
   let takingMs = 0;
   let sent = Atomics.load(shared, control.checkpointsDone);
+  let lastIsKept = false;
+  const isStored = () => Atomics.load(shared, control.checkpointsDone) === sent;
   /** The end of an epoch may come so much too early, or too late. */
   let toleranceMs = 0;
   const due = (toleratedMs: number): boolean => {
     const costMs = takingMs + Atomics.load(shared, control.checkpointCostMs);
-    return (
-      now() - takenAt >= Math.max(everyMs + toleratedMs, costMs * shareOfTime) &&
-      Atomics.load(shared, control.checkpointsDone) === sent
-    );
+    return now() - takenAt >= Math.max(everyMs + toleratedMs, costMs * shareOfTime) && isStored();
   };
   return {
     dueAfter: (epochMs) => {
@@ -37,12 +40,18 @@ export function createCheckpointClock(
       return due(-toleranceMs);
     },
     dueWithin: () => due(toleranceMs),
-    take: (work) => {
+    isFree: () => !lastIsKept || isStored(),
+    waitUntilFree: (ms) => {
+      const done = Atomics.load(shared, control.checkpointsDone);
+      if (lastIsKept && done !== sent) Atomics.wait(shared, control.checkpointsDone, done, ms);
+    },
+    take: (work, kept = false) => {
       const startedAt = now();
       const state = work();
       takenAt = startedAt;
       takingMs = now() - startedAt;
       sent = (sent + 1) | 0;
+      lastIsKept = kept;
       return state;
     },
   };

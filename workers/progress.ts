@@ -99,7 +99,8 @@ export function createProgress(deps: ProgressDeps): Progress {
   };
   const schedule = (): void => {
     const due = epochs.length > 0 || checkpoint !== null;
-    if (!over && committing === null && timer === undefined && due) {
+    if (!over && committing === null && (timer === undefined || nextAt === 0) && due) {
+      clearTimeout(timer);
       timer = setTimeout(start, Math.max(0, nextAt - performance.now()));
     }
   };
@@ -116,6 +117,8 @@ export function createProgress(deps: ProgressDeps): Progress {
         }
       }
       checkpoint = withCheckpoint ?? checkpoint;
+      // The thread may be waiting for it.
+      if (withCheckpoint !== null) nextAt = 0;
       schedule();
     },
     addCheckpoint: (last) => {

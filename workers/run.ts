@@ -117,6 +117,7 @@ export function startRun(deps: RunDeps, claimed: ClaimedRun): RunTask {
           thread.giveBack(checkpoint.bytes);
           Atomics.store(thread.shared, control.checkpointCostMs, Math.ceil(checkpoint.costMs));
           Atomics.store(thread.shared, control.checkpointsDone, checkpointsTaken);
+          Atomics.notify(thread.shared, control.checkpointsDone);
         }
       }
     },

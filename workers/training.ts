@@ -11,7 +11,7 @@ import {
 } from '../src/engine/train.ts';
 import { failpoint } from '../src/failpoints.ts';
 import { sha256Hex } from '../src/idempotency/sha256.ts';
-import { createCheckpointClock } from './checkpoint-clock.ts';
+import { type CheckpointClock, createCheckpointClock } from './checkpoint-clock.ts';
 import { executorsOf } from './engine-backend.ts';
 import { createEpochGroups, type EpochGroup, type EpochGroups } from './epoch-groups.ts';
 import { collectGarbage } from './garbage.ts';
@@ -87,13 +87,15 @@ function trainOn(
     }, now);
     const time = timeOf(training, spec, start);
     const stateNow = () => checkpointOf(training, time, spares);
-    const ended = runEpochs(training, spec, shared, crew, groups, time, stateNow);
+    const clock = createCheckpointClock(spec.training.checkpoints.everySeconds * 1_000, shared, now);
+    const ended = runEpochs(training, spec, shared, crew, groups, time, clock, stateNow);
     if (ended) {
       finish(training, groups, post);
     } else {
       groups.flush();
       const begun = training.epoch > 0 || training.stepsWithin > 0;
-      const checkpoint = begun ? stateNow() : null;
+      // A state that is to be kept and is still on its way is enough to go on from.
+      const checkpoint = begun && clock.isFree() ? stateNow() : null;
       post({ type: 'stopped', checkpoint }, checkpoint === null ? [] : handedOver(checkpoint.bytes));
     }
   } finally {
@@ -146,12 +148,24 @@ function runEpochs(
   crew: TrainingCrew,
   groups: EpochGroups,
   time: TrainingTime,
+  clock: CheckpointClock,
   stateNow: () => StoredBytes,
 ): boolean {
-  const clock = createCheckpointClock(spec.training.checkpoints.everySeconds * 1_000, shared, now);
-  const take = () => clock.take(stateNow);
+  const { keepEvery } = spec.training.checkpoints;
   const { shouldStop, onSteps } = stepControl(shared, crew);
   const isOver = () => time.isOver(training.epoch);
+  const waitInTurn = (): void => {
+    while (!clock.isFree() && !shouldStop()) clock.waitUntilFree(roomPollMs);
+  };
+  /** Null where it was stopped while it waited. */
+  const takeKept = (): StoredBytes | null => {
+    waitInTurn();
+    return clock.isFree() ? clock.take(stateNow, true) : null;
+  };
+  const takeLast = (): StoredBytes => {
+    waitInTurn();
+    return clock.take(stateNow);
+  };
   const pauses = { shouldStop: () => shouldStop() || isOver() || clock.dueWithin(), onSteps };
   while (training.stopReason === null) {
     waitForRoom(training.epoch, shared, groups, shouldStop);
@@ -160,7 +174,7 @@ function runEpochs(
     }
     if (isOver()) {
       training.endByBudget();
-      groups.addLast(take());
+      groups.addLast(takeLast());
       return true;
     }
     const report = time.spend(() => training.runEpoch(pauses));
@@ -168,14 +182,18 @@ function runEpochs(
       const { epoch, metrics, diverged } = report;
       const durationMs = time.finish(epoch);
       const { bestEpoch } = training;
-      const last = training.stopReason !== null;
       const due = clock.dueAfter(durationMs);
       // Another thread may still be at the hash.
-      const checkpoint = last || due ? take() : null;
+      let checkpoint: StoredBytes | null = null;
+      const kept = keepEvery !== undefined && epoch % keepEvery === 0;
+      if (training.stopReason !== null) checkpoint = takeLast();
+      else if (kept) checkpoint = takeKept();
+      else if (due) checkpoint = clock.take(stateNow);
       const weightsSha256 = crew.weights.of(training.parameterValues());
       groups.add({ epoch, metrics, diverged, durationMs, weightsSha256, bestEpoch }, checkpoint);
+      if (kept && training.stopReason === null) groups.flush();
     } else if (!shouldStop() && !isOver()) {
-      groups.addWithin(take());
+      groups.addWithin(clock.take(stateNow));
     }
   }
   return true;

@@ -126,7 +126,7 @@ const checkpoints = z
       .max(defaultLimits.epochsMax)
       .optional()
       .describe(
-        'The state after every so many epochs is kept; otherwise only the newest and the one before it are. Never changes a result',
+        'The state after every so many epochs is stored, too, and kept, which quick epochs wait for; otherwise only the newest and the one before it are kept. Never changes a result',
       ),
   })
   .meta({ id: 'CheckpointSettings', description: 'When the training state is stored, and which are kept' });

@@ -54,6 +54,23 @@ describe('the clock of checkpoints', () => {
     expect(takenAt(epochMs, epochs)).toEqual(times);
   });
 
+  it('says whether a state that is to be kept is still on its way', () => {
+    expect(clock.isFree()).toBe(true);
+    clock.take(() => undefined);
+    expect(clock.isFree()).toBe(true);
+    clock.take(() => undefined, true);
+    expect(clock.isFree()).toBe(false);
+    // The one before it was passed over.
+    Atomics.store(shared, control.checkpointsDone, 2);
+    expect(clock.isFree()).toBe(true);
+    clock.waitUntilFree(60_000);
+    clock.take(() => undefined, true);
+    const startedAt = performance.now();
+    clock.waitUntilFree(30);
+    expect(performance.now() - startedAt).toBeGreaterThan(20);
+    expect(clock.isFree()).toBe(false);
+  });
+
   it('takes a state within an epoch that takes longer than those before', () => {
     nowMs = 1_000;
     expect(clock.dueAfter(1_000)).toBe(false);
