@@ -67,8 +67,12 @@ export async function commitEpochs(
   { epochs, checkpoint }: EpochGroup,
 ): Promise<HeldStatus | 'lost'> {
   const checkpoints = checkpoint === null ? [] : [stateOf(checkpoint)];
-  const written = await write(db, hold, heldStatuses, { epochs, checkpoints, ending: null });
-  return written ?? (await explainRefusal(db, hold, epochs));
+  for (;;) {
+    const written = await write(db, hold, heldStatuses, { epochs, checkpoints, ending: null });
+    if (written !== null) return written;
+    // Where nothing speaks against it any more, the epochs before these were stored meanwhile.
+    if ((await explainRefusal(db, hold, epochs)) === 'lost') return 'lost';
+  }
 }
 
 export interface Outcome {

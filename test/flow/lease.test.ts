@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { SqlPool } from '../../src/db/sql.ts';
 import { controlRun } from '../../src/runs/control-store.ts';
 import {
   type ClaimedRun,
@@ -196,6 +197,26 @@ describe('a commit', () => {
       'does not follow',
     );
     expect(await epochsOf(hold.runId)).toEqual([]);
+  });
+
+  it('are stored, or refused aloud, when those before them come at the same moment', async () => {
+    const { hold } = await claimed(await insertRun(at));
+    let isFirst = true;
+    /** What is asked first finds no epoch stored; before anything else is asked, two are. */
+    const overtaken: SqlPool = {
+      ...at.sql,
+      $queryRaw: async <T>(...query: Parameters<SqlPool['$queryRaw']>) => {
+        const rows = await at.sql.$queryRaw<T>(...query);
+        if (isFirst) {
+          isFirst = false;
+          await commitEpochs(at.sql, hold, { epochs: [epoch(1), epoch(2)], checkpoint: null });
+        }
+        return rows;
+      },
+    };
+    expect(await commitEpochs(overtaken, hold, { epochs: [epoch(3)], checkpoint: null })).toBe('running');
+    expect(await at.db.run.findUnique({ where: { id: hold.runId } })).toMatchObject({ epoch: 3 });
+    await expectGaplessEvents(hold.runId);
   });
 });
 
