@@ -1,30 +1,25 @@
 // A budget ends a run as a success. Time is what the epochs took that the run keeps, whoever trained them.
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { controlRun } from '../../src/runs/control-store.ts';
-import type { Command } from '../flow/support/command.ts';
-import { eventsOf, type RunDatabase, runDatabase, until } from '../flow/support/lifecycle.ts';
+import { eventsOf, type RunDatabase, until } from '../flow/support/lifecycle.ts';
 import {
   ended,
   endWorker,
-  insertExample,
   queueTraining,
   reachesEpoch,
   readRun,
   startWorker,
+  type TrainingSuite,
+  useWorker,
 } from '../flow/support/training.ts';
 
 let at: RunDatabase;
-let worker: Command;
+let suite: TrainingSuite;
 let digits: string;
-beforeAll(async () => {
-  at = await runDatabase(process.env.TEST_DATABASE_URL ?? '');
-  digits = await insertExample(at, 'digits');
-  worker = await startWorker(at, { WORKER_SLOTS: '1' });
-});
-afterAll(async () => {
-  await endWorker(worker, 'SIGKILL');
-  await at.drop();
+useWorker('digits', (given) => {
+  suite = given;
+  ({ at, dataset: digits } = given);
 });
 
 const endless = { epochs: 1_000_000, units: 256, batchSize: 8 };
@@ -102,9 +97,9 @@ it('of time survives its worker, and counts nothing that was lost with it', asyn
   });
   await until(async () => (await at.db.checkpoint.count({ where: { runId } })) > 0, 'a state');
   await reachesEpoch(at, runId, (await readRun(at, runId)).epoch + 2);
-  await endWorker(worker, 'SIGKILL');
+  await endWorker(suite.worker, 'SIGKILL');
   const stored = await readRun(at, runId);
-  worker = await startWorker(at, { WORKER_SLOTS: '1' });
+  suite.worker = await startWorker(at, { WORKER_SLOTS: '1' });
   await expectBudgetEnd(runId);
   expect(await readRun(at, runId)).toMatchObject({ fence: stored.fence + 1 });
   expect(await spentMs(runId)).toBeGreaterThanOrEqual(2_500);

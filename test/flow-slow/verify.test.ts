@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { buildTable } from '../../src/datasets/csv.ts';
 import { defaultCsvLimits } from '../../src/datasets/limits.ts';
 import { backends } from '../../src/engine/codegen/backends.ts';
@@ -11,8 +11,7 @@ import { createTraining } from '../../src/engine/train.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { controlRun } from '../../src/runs/control-store.ts';
 import { attemptsMax } from '../../src/runs/verification-store.ts';
-import type { Command } from '../flow/support/command.ts';
-import { type RunDatabase, runDatabase, sha256, until } from '../flow/support/lifecycle.ts';
+import { type RunDatabase, sha256, until } from '../flow/support/lifecycle.ts';
 import {
   ended,
   endWorker,
@@ -21,21 +20,18 @@ import {
   reachesEpoch,
   readRun,
   startWorker,
+  type TrainingSuite,
+  useWorker,
 } from '../flow/support/training.ts';
 
 const epochs = 12;
 let at: RunDatabase;
-let worker: Command;
+let suite: TrainingSuite;
 let iris: string;
 
-beforeAll(async () => {
-  at = await runDatabase(process.env.TEST_DATABASE_URL ?? '');
-  iris = await insertExample(at, 'iris');
-  worker = await startWorker(at, { WORKER_SLOTS: '1' });
-});
-afterAll(async () => {
-  await endWorker(worker, 'SIGKILL');
-  await at.drop();
+useWorker('iris', (given) => {
+  suite = given;
+  ({ at, dataset: iris } = given);
 });
 
 async function trained(): Promise<string> {
@@ -139,8 +135,8 @@ describe('a verification', () => {
     await ended(at, runId);
     await at.db.datasetChunk.deleteMany({ where: { datasetId: dataset } });
     // Another worker has not read it before.
-    await endWorker(worker, 'SIGTERM');
-    worker = await startWorker(at, { WORKER_SLOTS: '1' });
+    await endWorker(suite.worker, 'SIGTERM');
+    suite.worker = await startWorker(at, { WORKER_SLOTS: '1' });
     expect(await verdict(runId)).toMatchObject({
       ...{ status: 'failed', verdict: null },
       detail: expect.stringContaining('The stored dataset is incomplete at part 1.'),
@@ -204,17 +200,17 @@ describe('a verification whose worker', () => {
     await at.db.verification.create({ data: { id, runId, fromEpoch: 1, toEpoch: epoch } });
     const read = () => at.db.verification.findUniqueOrThrow({ where: { id } });
     await until(async () => (await read()).status === 'running', 'the verification to start');
-    expect(await endWorker(worker, 'SIGTERM')).toBe(0);
+    expect(await endWorker(suite.worker, 'SIGTERM')).toBe(0);
     expect(await read()).toMatchObject({ status: 'queued', attempts: 0, fence: 1, workerId: null });
-    worker = await startWorker(at, { WORKER_SLOTS: '1' });
+    suite.worker = await startWorker(at, { WORKER_SLOTS: '1' });
     await until(async () => (await read()).status === 'done', 'the verdict');
     expect(await read()).toMatchObject({ verdict: 'equal', attempts: 1, fence: 2 });
   });
 
   it('dies is done by the next one', async () => {
-    await endWorker(worker, 'SIGKILL');
+    await endWorker(suite.worker, 'SIGKILL');
     const runId = await queueTraining(at, iris, { target: 'species', epochs });
-    worker = await startWorker(at, { WORKER_SLOTS: '1' });
+    suite.worker = await startWorker(at, { WORKER_SLOTS: '1' });
     await ended(at, runId);
     const id = randomUUID();
     const dead = { status: 'running', attempts: attemptsMax - 1, fence: 2, workerId: 'dead' } as const;

@@ -1,33 +1,17 @@
 // training.checkpoints.keepEvery: the state after every so many epochs is there, however quick they are.
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { controlRun } from '../../src/runs/control-store.ts';
 import { listStates } from '../../src/runs/progress-store.ts';
-import type { Command } from './support/command.ts';
-import { type RunDatabase, runDatabase, until } from './support/lifecycle.ts';
-import {
-  ended,
-  endWorker,
-  insertExample,
-  queueTraining,
-  reachesEpoch,
-  readRun,
-  startWorker,
-} from './support/training.ts';
+import { type RunDatabase, until } from './support/lifecycle.ts';
+import { ended, queueTraining, reachesEpoch, readRun, useWorker } from './support/training.ts';
 
 const epochs = 40;
 const keepEvery = 3;
 
 let at: RunDatabase;
-let worker: Command;
 let dataset: string;
-beforeAll(async () => {
-  at = await runDatabase(process.env.TEST_DATABASE_URL ?? '');
-  dataset = await insertExample(at, 'digits');
-  worker = await startWorker(at, { WORKER_SLOTS: '1' });
-});
-afterAll(async () => {
-  await endWorker(worker, 'SIGKILL');
-  await at.drop();
+useWorker('digits', (suite) => {
+  ({ at, dataset } = suite);
 });
 
 const queue = (checkpoints: object, units = 8) =>

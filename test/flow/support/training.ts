@@ -1,13 +1,14 @@
 // Worker processes, and runs of the example data for them to train.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { afterAll, beforeAll } from 'vitest';
 import { scanCsv } from '../../../src/datasets/csv.ts';
 import { defaultCsvLimits } from '../../../src/datasets/limits.ts';
 import { type EngineSpecInput, engineSpec } from '../../../src/engine/spec.ts';
 import { packageRoot } from '../../../src/package-root.ts';
 import { isTerminal } from '../../../src/runs/status.ts';
 import { type Command, startCommand } from './command.ts';
-import { insertDataset, insertRun, type RunDatabase, until } from './lifecycle.ts';
+import { insertDataset, insertRun, type RunDatabase, runDatabase, until } from './lifecycle.ts';
 
 /** A worker on the given database, ready to train. Short leases, so that a dead worker's runs come back soon. */
 export async function startWorker(at: RunDatabase, env: Record<string, string> = {}): Promise<Command> {
@@ -26,6 +27,28 @@ export async function startWorker(at: RunDatabase, env: Record<string, string> =
     return worker.output().includes('worker is ready');
   }, 'the worker to be ready');
   return worker;
+}
+
+export interface TrainingSuite {
+  readonly at: RunDatabase;
+  readonly dataset: string;
+  /** The one that is ended at last: a test may put another in its place. */
+  worker: Command;
+}
+
+/** For the tests of a file: a database of their own with that example, and a worker that trains one run at a time. */
+export function useWorker(example: 'iris' | 'digits', begin: (suite: TrainingSuite) => void): void {
+  let suite: TrainingSuite;
+  beforeAll(async () => {
+    const at = await runDatabase(process.env.TEST_DATABASE_URL ?? '');
+    const dataset = await insertExample(at, example);
+    suite = { at, dataset, worker: await startWorker(at, { WORKER_SLOTS: '1' }) };
+    begin(suite);
+  });
+  afterAll(async () => {
+    await endWorker(suite.worker, 'SIGKILL');
+    await suite.at.drop();
+  });
 }
 
 /** Ends the worker if it still runs and waits for it. */
