@@ -2,6 +2,7 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import { connectionTo } from './connection.ts';
 import { type Prisma, PrismaClient } from './generated/client.ts';
+import { createStatementNames } from './statement-names.ts';
 
 export type Database = PrismaClient;
 /** What a store function takes when it must run inside its caller's transaction; a `Database` fits as well. */
@@ -9,6 +10,7 @@ export type DatabaseTransaction = Prisma.TransactionClient;
 
 /** Connects lazily. A database that is away is an error after 5 s, not a wait. Close with `$disconnect()`. */
 export function createDatabase(url: string, { poolMax = 10 }: { poolMax?: number } = {}): Database {
+  const nameOf = createStatementNames();
   const adapter = new PrismaPg(
     {
       ...connectionTo(url),
@@ -20,7 +22,14 @@ export function createDatabase(url: string, { poolMax = 10 }: { poolMax?: number
     },
     // An idle connection that breaks (a restarted database) is replaced by the pool; without a listener it
     // would end the process.
-    { onPoolError: () => undefined, onConnectionError: () => undefined },
+    {
+      onPoolError: () => undefined,
+      onConnectionError: () => undefined,
+      statementNameGenerator: ({ sql }) => (isOrdered(sql) ? '' : (nameOf(sql) ?? '')),
+    },
   );
   return new PrismaClient({ adapter });
 }
+
+/** How a page is best read depends on what is asked for, so each is planned by itself. */
+const isOrdered = (sql: string): boolean => sql.includes('ORDER BY');

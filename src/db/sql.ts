@@ -5,6 +5,7 @@ import pg from 'pg';
 import sql, { Sql } from 'sql-template-tag';
 import { readRows, writeRows } from './byte-rows.ts';
 import { connectionTo } from './connection.ts';
+import { createStatementNames } from './statement-names.ts';
 
 /** What is put together from parts is a whole statement of `sql`: Prisma's clients know such parts only of their own. */
 type Query = TemplateStringsArray | Sql;
@@ -72,7 +73,7 @@ export function createSqlPool(
   const ask: Ask = (client, query, values) => {
     const { text, values: all } = toSql(query, values);
     return heard(client, silentMsMax + byteLengthOf(all) / bytesPerMs, () =>
-      client.query({ ...nameOf(text), text, values: all, types }),
+      client.query({ name: nameOf(text), text, values: all, types }),
     );
   };
   const askPlainly = (client: pg.PoolClient, text: string) =>
@@ -171,21 +172,6 @@ function byteLengthOf(values: readonly unknown[]): number {
 
 function toSql(query: Query, values: readonly unknown[]): Sql {
   return query instanceof Sql ? query : sql(query, ...values);
-}
-
-const namesMax = 200;
-
-/** The same text is parsed and planned once for each connection. */
-function createStatementNames(): (text: string) => { name?: string } {
-  const names = new Map<string, string>();
-  return (text) => {
-    const known = names.get(text);
-    if (known !== undefined) return { name: known };
-    if (names.size >= namesMax) return {};
-    const name = `s${names.size}`;
-    names.set(text, name);
-    return { name };
-  };
 }
 
 const int8 = 20;

@@ -4,7 +4,7 @@
  */
 import type { StopReason, TrainingState } from './checkpoint.ts';
 import { observe, shouldStopEarly, WATCH_START, type Watch } from './early-stopping.ts';
-import { evaluateRows, means } from './evaluate.ts';
+import { createEvaluation, writeMeans } from './evaluate.ts';
 import type { Executor, Plan } from './kernels.ts';
 import { optimizers } from './kinds/optimizers/registry.ts';
 import { schedules } from './kinds/schedules/registry.ts';
@@ -12,10 +12,10 @@ import { keyScalars } from './lane-random.ts';
 import { partMetric } from './monitor.ts';
 import { allFinite, initialState } from './parameters.ts';
 import type { PreparedData } from './prepare.ts';
-import { permutation } from './random.ts';
+import { permutations } from './random.ts';
 import type { ResolvedSpec } from './resolve.ts';
 import { epochsMost } from './spec.ts';
-import { runSteps, type ShouldStop, type StepRun, type StepsDone } from './steps.ts';
+import { createStepRunner, type ShouldStop, type StepProgram, type StepsDone } from './steps.ts';
 
 /** What does not change from epoch to epoch. */
 export interface EpochSetting {
@@ -49,33 +49,33 @@ export type EpochOutcome =
   | { readonly within: StepsDone };
 
 /** Trains what the executor holds, from where the state says that it stands up to the end of the epoch. */
-export function trainEpoch(
-  setting: EpochSetting,
-  { epoch, step, within }: TrainingState,
-  { shouldStop, onSteps }: EpochControl,
-): EpochOutcome {
+export type TrainEpoch = (state: TrainingState, control: EpochControl) => EpochOutcome;
+
+/** A small network has ten thousand epochs a second: what can be is made once for all of them. */
+export function createEpochTrainer(setting: EpochSetting): TrainEpoch {
   const { spec, data, plan, executor } = setting;
-  const trained = runSteps({
+  const { parts } = data;
+  const rateAt = learningRates(setting);
+  const orderOf = rowOrders(spec, parts.training);
+  const steps = createStepRunner({
     executor,
     plan,
     program: 'train',
-    order: rowOrder(spec, data.parts.training, epoch),
     dropLast: spec.training.lastBatch === 'drop',
-    writeInputs: inputWriter(setting, step),
-    shouldStop,
-    onSteps,
-    ...(within !== null && { from: within }),
+    writeInputs: inputWriter(setting, rateAt),
   });
-  const { finished, rows, ...done } = trained;
-  const validation = finished ? evaluateRows(executor, plan, data.parts.validation, shouldStop) : null;
-  if (validation === null) return { within: done };
-  const reported = Object.entries(validation).map(([name, value]) => [partMetric('validation', name), value]);
-  const metrics = {
-    ...means(plan.programs.train.outputs, trained.sums, rows),
-    ...Object.fromEntries(reported),
-    learningRate: learningRates(setting)(step),
+  const { outputs } = plan.programs.train;
+  const validate = createEvaluation(executor, plan, parts.validation, (name) => partMetric('validation', name));
+
+  return ({ epoch, step, within }, { shouldStop, onSteps }) => {
+    const trained = steps({ order: orderOf(epoch), step, shouldStop, onSteps, from: within });
+    const { finished, rows, ...done } = trained;
+    const metrics: Record<string, number> = {};
+    writeMeans(metrics, outputs, done.sums, rows);
+    if (!finished || !validate(metrics, shouldStop)) return { within: done };
+    metrics.learningRate = rateAt(step);
+    return { metrics };
   };
-  return { metrics };
 }
 
 /** The state after an epoch that gave these values and reported `metrics`; diverged, it keeps the last finite ones. */
@@ -100,28 +100,33 @@ export function stateAfter(
   return { epoch, step, within: null, stopReason, watch: seen, values, best };
 }
 
-function rowOrder({ seed, training }: ResolvedSpec, rows: Int32Array, epoch: number): Int32Array {
-  if (!training.shuffle) return rows;
-  const order = permutation(seed, epoch, rows.length);
-  for (let i = 0; i < order.length; i++) order[i] = rows[order[i] ?? 0] ?? 0;
-  return order;
+/** The training rows as an epoch visits them; written over by the next. */
+function rowOrders({ seed, training }: ResolvedSpec, rows: Int32Array): (epoch: number) => Int32Array {
+  if (!training.shuffle) return () => rows;
+  const permutation = permutations(seed, rows.length);
+  return (epoch) => {
+    const order = permutation(epoch);
+    for (let i = 0; i < order.length; i++) order[i] = rows[order[i] ?? 0] ?? 0;
+    return order;
+  };
 }
 
-/** Writes the inputs of `train` for the steps after the first `done`. */
-function inputWriter(setting: EpochSetting, done: number): StepRun['writeInputs'] {
-  const { spec, plan } = setting;
+/** Writes the inputs of `train` for a step, by its number in the whole training. */
+function inputWriter(
+  { spec, plan }: EpochSetting,
+  rateAt: (step: number) => number,
+): StepProgram['writeInputs'] {
   const optimizer = optimizers.get(spec.optimizer.kind);
-  const rateAt = learningRates(setting);
   const counted = plan.programs.train.inputs.includes('rows');
   const keys = plan.streams.map((name) => keyScalars(spec.seed, name));
   // A small network makes a million steps a second: only what changes from step to step is done here.
-  return (out, at, i, rows) => {
+  return (out, at, step, rows) => {
     let next = at;
     out[next++] = 1 / rows;
-    const scalars = optimizer.scalars(spec.optimizer, done + i + 1, rateAt(done + i));
+    const scalars = optimizer.scalars(spec.optimizer, step + 1, rateAt(step));
     for (let s = 0; s < scalars.length; s++) out[next++] = scalars[s] ?? Number.NaN;
     if (counted) out[next++] = rows;
-    for (const key of keys) for (const part of key(done + i)) out[next++] = part;
+    for (const key of keys) for (const part of key(step)) out[next++] = part;
   };
 }
 

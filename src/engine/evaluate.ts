@@ -1,34 +1,48 @@
 /** What a network with its current parameters makes of some rows: mean loss and metrics, or each row's output. */
 import type { Executor, Plan } from './kernels.ts';
-import { runSteps, type ShouldStop } from './steps.ts';
+import { createStepRunner, type ShouldStop } from './steps.ts';
 
-/** Mean of the loss and of each metric over the rows, by name; null if stopped. Without rows there is nothing. */
-export function evaluateRows(
+/** False if it was stopped, and nothing was written. */
+export type Evaluate = (into: Record<string, number>, shouldStop: ShouldStop) => boolean;
+
+/**
+ * Writes the mean of the loss and of each metric over the rows, under the name that `nameOf` gives it. Without rows
+ * there is nothing to write.
+ */
+export function createEvaluation(
   executor: Executor,
   plan: Plan,
   rows: Int32Array,
-  shouldStop: ShouldStop,
-): Record<string, number> | null {
-  const inputCount = plan.programs.evaluate.inputs.length;
-  const run = {
+  nameOf: (name: string) => string,
+): Evaluate {
+  const { inputs, outputs } = plan.programs.evaluate;
+  const names = outputs.map(nameOf);
+  const run = createStepRunner({
     executor,
     plan,
     program: 'evaluate',
-    order: rows,
     dropLast: false,
-    writeInputs: (out: Float32Array, at: number, _: number, n: number) => {
-      out.fill(1 / n, at, at + inputCount);
+    writeInputs: (out, at, _, n) => {
+      for (let i = 0; i < inputs.length; i++) out[at + i] = 1 / n;
     },
-    shouldStop,
-  } as const;
-  const { finished, sums, rows: count } = runSteps(run);
-  return finished ? means(plan.programs.evaluate.outputs, sums, count) : null;
+  });
+  return (into, shouldStop) => {
+    const { finished, sums, rows: count } = run({ order: rows, step: 0, shouldStop });
+    if (finished) writeMeans(into, names, sums, count);
+    return finished;
+  };
 }
 
 /** Sums by output slot → means by name. */
-export function means(names: readonly string[], sums: Float64Array, rows: number): Record<string, number> {
-  if (rows === 0) return {};
-  return Object.fromEntries(names.map((name, slot) => [name, (sums[slot] ?? Number.NaN) / rows]));
+export function writeMeans(
+  into: Record<string, number>,
+  names: readonly string[],
+  sums: Float64Array,
+  rows: number,
+): void {
+  for (let slot = 0; slot < names.length && rows > 0; slot++) {
+    into[names[slot] ?? ''] = (sums[slot] ?? Number.NaN) / rows;
+  }
 }
 
 /** The prediction for each of the rows: rows.length × plan.outputCount. */

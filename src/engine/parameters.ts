@@ -44,12 +44,11 @@ export type BufferReader = (p: ParameterInfo, buffer: BufferId, out: Float32Arra
 
 /** It takes no new memory but once. */
 export function createBufferReader(executor: Executor, plan: Plan): BufferReader {
-  const isTurnedByHand = (p: ParameterInfo) => p.transposed && sizesOf(p).taps > 1;
-  const counts = plan.parameters.filter(isTurnedByHand).map(({ shape }) => countOf(shape));
-  const scratch = new Float32Array(Math.max(0, ...counts));
+  const turnedByHand = new Set(plan.parameters.filter((p) => p.transposed && sizesOf(p).taps > 1));
+  const scratch = new Float32Array(Math.max(0, ...[...turnedByHand].map(({ shape }) => countOf(shape))));
   return (p, buffer, out, filled) => {
     if (!p.transposed) executor.read(buffer, out);
-    else if (isTurnedByHand(p)) toLogical(p, executor.read(buffer, scratch.subarray(0, out.length)), out);
+    else if (turnedByHand.has(p)) toLogical(p, executor.read(buffer, scratch.subarray(0, out.length)), out);
     else executor.readTransposed(buffer, out, filled);
   };
 }

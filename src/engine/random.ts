@@ -119,9 +119,11 @@ const BLOCKS_MAX = 256;
  * The stream of random numbers for one purpose, e.g. `stream(seed, 'initialize', 'layers.0.weight')`.
  * `seed` and the numbers of the path are integers in [0, 2^53).
  */
-export function stream(seed: number, ...path: readonly (string | number)[]): Random {
-  const key = streamKey(seed, ...path);
-  const words = new Int32Array(2 * BLOCKS_MAX);
+export const stream = (seed: number, ...path: readonly (string | number)[]): Random =>
+  streamOf(streamKey(seed, ...path), new Int32Array(2 * BLOCKS_MAX));
+
+/** The stream with that key, from its beginning. What is drawn ahead lies in `words`. */
+function streamOf(key: Words, words: Int32Array): Random {
   let blocks = 0;
   let drawn = 0;
   let taken = 0;
@@ -183,10 +185,17 @@ export function shuffle(values: Int32Array, random: Random): void {
   }
 }
 
-/** The order in which an epoch visits its `n` rows. */
-export function permutation(seed: number, epoch: number, n: number): Int32Array {
+/**
+ * The order in which an epoch visits its `n` rows, by the epoch's number; written over by the next. Small networks
+ * have ten thousand epochs a second: nothing is made anew for each.
+ */
+export function permutations(seed: number, n: number): (epoch: number) => Int32Array {
+  const key = streamKey(seed, 'shuffle');
+  const words = new Int32Array(2 * BLOCKS_MAX);
   const order = new Int32Array(n);
-  for (let i = 0; i < n; i++) order[i] = i;
-  shuffle(order, stream(seed, 'shuffle', epoch));
-  return order;
+  return (epoch) => {
+    for (let i = 0; i < n; i++) order[i] = i;
+    shuffle(order, streamOf(absorb(key, epoch), words));
+    return order;
+  };
 }

@@ -1,6 +1,6 @@
 /** The account of a finished training: every part's loss and metrics, and the confusion matrix on unseen rows. */
 import { codeOf } from './answers.ts';
-import { evaluateRows, predictRows } from './evaluate.ts';
+import { createEvaluation, predictRows } from './evaluate.ts';
 import type { Executor, Plan } from './kernels.ts';
 import type { Part } from './kinds/kind.ts';
 import { partMetric } from './monitor.ts';
@@ -28,13 +28,13 @@ const PARTS: readonly Part[] = ['training', 'validation', 'test'];
 
 /** Evaluates the parameters that the executor holds. */
 export function computeResults(executor: Executor, plan: Plan, data: PreparedData): RunResults {
-  const metrics: Record<string, number | null> = {};
+  const scores: Record<string, number> = {};
   for (const part of PARTS) {
-    const scores = evaluateRows(executor, plan, data.parts[part], () => false) ?? {};
-    for (const [name, value] of Object.entries(scores)) {
-      metrics[partMetric(part, name)] = Number.isFinite(value) ? value : null;
-    }
+    const evaluate = createEvaluation(executor, plan, data.parts[part], (name) => partMetric(part, name));
+    evaluate(scores, () => false);
   }
+  const metrics: Record<string, number | null> = {};
+  for (const [name, value] of Object.entries(scores)) metrics[name] = Number.isFinite(value) ? value : null;
   const { training, validation, test } = data.parts;
   return {
     metrics,

@@ -4,20 +4,25 @@ import type { Executor, Plan, ProgramName } from './kernels.ts';
 /** True: drop everything that is left. Asked between calls into the executor. */
 export type ShouldStop = () => boolean;
 
-export interface StepRun {
+export interface StepProgram {
   readonly executor: Executor;
   readonly plan: Plan;
   readonly program: ProgramName;
-  /** Row numbers in the order they are visited. */
-  readonly order: Int32Array;
   /** Leave out a last step that is not full. */
   readonly dropLast: boolean;
-  /** Writes the values of the program's inputs, from `at` on, for a step of this run that has `rows` rows. */
+  /** Writes the values of the program's inputs, from `at` on, for step number `step`, which has `rows` rows. */
   writeInputs(out: Float32Array, at: number, step: number, rows: number): void;
+}
+
+export interface StepRun {
+  /** Row numbers in the order they are visited. */
+  readonly order: Int32Array;
+  /** The number of its first step. */
+  readonly step: number;
   readonly shouldStop: ShouldStop;
   readonly onSteps?: (steps: number) => void;
   /** Where an earlier call was stopped; what the program keeps is as it was then. */
-  readonly from?: StepsDone;
+  readonly from?: StepsDone | null;
 }
 
 /** How far a run of steps came. */
@@ -34,28 +39,51 @@ export interface StepsRun extends StepsDone {
   readonly rows: number;
 }
 
-export function runSteps(run: StepRun): StepsRun {
-  const { executor, plan, program, order, dropLast } = run;
+/** Steps of one program, as often as wanted: the tables of its calls are made once. */
+export function createStepRunner({ executor, plan, program, dropLast, writeInputs }: StepProgram) {
   const { batchSize } = plan;
-  const steps = stepCount(order.length, batchSize, dropLast);
-  const perCall = stepsPerCall(plan, program, executor.backend);
   const { inputs, outputs } = plan.programs[program];
-  const sums = run.from?.sums.slice() ?? new Float64Array(outputs.length);
-  const total = Math.min(order.length, steps * batchSize);
-  for (let first = run.from?.steps ?? 0; first < steps; first += perCall) {
-    if (run.shouldStop()) return { finished: false, steps: first, sums, rows: total };
-    const count = Math.min(perCall, steps - first);
-    const start = first * batchSize;
-    const end = Math.min(start + count * batchSize, total);
-    const rows = new Int32Array(count).fill(batchSize);
-    rows[count - 1] = end - start - (count - 1) * batchSize;
-    const scalars = new Float32Array(count * inputs.length);
-    for (let i = 0; i < count; i++) run.writeInputs(scalars, i * inputs.length, first + i, rows[i] ?? 0);
-    const results = executor.run(program, { indices: order.subarray(start, end), rows, inputs: scalars });
-    addUp(sums, results);
-    run.onSteps?.(count);
-  }
-  return { finished: true, steps, sums, rows: total };
+  const perCall = stepsPerCall(plan, program, executor.backend);
+  const tablesOf = createTables(inputs.length);
+
+  return ({ order, step, shouldStop, onSteps, from }: StepRun): StepsRun => {
+    const steps = stepCount(order.length, batchSize, dropLast);
+    const sums = from?.sums.slice() ?? new Float64Array(outputs.length);
+    const total = Math.min(order.length, steps * batchSize);
+    for (let first = from?.steps ?? 0; first < steps; first += perCall) {
+      if (shouldStop()) return { finished: false, steps: first, sums, rows: total };
+      const count = Math.min(perCall, steps - first);
+      const start = first * batchSize;
+      const end = Math.min(start + count * batchSize, total);
+      const { rows, values } = tablesOf(count);
+      rows.fill(batchSize);
+      rows[count - 1] = end - start - (count - 1) * batchSize;
+      for (let i = 0; i < count; i++) {
+        writeInputs(values, i * inputs.length, step + first + i, rows[i] ?? 0);
+      }
+      addUp(sums, executor.run(program, { indices: order.subarray(start, end), rows, inputs: values }));
+      onSteps?.(count);
+    }
+    return { finished: true, steps, sums, rows: total };
+  };
+}
+
+interface Tables {
+  readonly rows: Int32Array;
+  /** Of the program's inputs, step by step. */
+  readonly values: Float32Array;
+}
+
+/** Those of a call of so many steps. There are two numbers of steps at most: the usual one and the last call's. */
+function createTables(width: number): (steps: number) => Tables {
+  const known = new Map<number, Tables>();
+  return (steps) => {
+    const found = known.get(steps);
+    if (found !== undefined) return found;
+    const tables = { rows: new Int32Array(steps), values: new Float32Array(steps * width) };
+    known.set(steps, tables);
+    return tables;
+  };
 }
 
 /** Adds each step's outputs to their sums. */

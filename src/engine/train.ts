@@ -5,7 +5,7 @@
 
 import { decodeCheckpoint, encodeCheckpoint, type StopReason } from './checkpoint.ts';
 import type { Crew } from './crew.ts';
-import { type EpochControl, type EpochSetting, freshState, stateAfter, trainEpoch } from './epoch.ts';
+import { createEpochTrainer, type EpochControl, type EpochSetting, freshState, stateAfter } from './epoch.ts';
 import { listWords, type SpecIssue } from './issues.ts';
 import type { CreateExecutor, Plan } from './kernels.ts';
 import { encodeModel } from './model-file.ts';
@@ -123,6 +123,7 @@ export function createTraining(at: TrainingSetup): Training {
   let state = taken?.state ?? freshState(setting);
   writeState(executor, plan, taken?.current ?? withoutMemory(plan, state.values));
   const read = createBufferReader(executor, plan);
+  const trainEpoch = createEpochTrainer(setting);
   const readAfterEpoch = createValuesReader(plan, read, at.follower);
   const finalValues = (): readonly Float32Array[] => {
     const { stopReason, epoch, within, best, values } = state;
@@ -153,7 +154,7 @@ export function createTraining(at: TrainingSetup): Training {
     },
     runEpoch(control) {
       throwIfEnded();
-      const outcome = trainEpoch(setting, state, control);
+      const outcome = trainEpoch(state, control);
       if ('within' in outcome) {
         state = { ...state, within: outcome.within };
         return null;

@@ -60,6 +60,8 @@ export function createExecutor(
     scratch: pages.address + BigInt(regions.scratch),
     scratchBytes: BigInt(code.scratchBytes),
   };
+  for (const [i, name] of CALL_WORDS.entries()) if (name !== 'steps') words[i] = addresses[name];
+  const stepsWord = CALL_WORDS.indexOf('steps');
   const call = pages.address + BigInt(regions.call);
   const abort = new Int32Array(pages.bytes, regions.sync + SYNC.abort, 1);
   crew?.attach(
@@ -89,9 +91,7 @@ export function createExecutor(
       const first = regions.outputs / FLOAT_BYTES;
       const end = first + steps * plan.programs[program].outputs.length;
       floats.fill(0, first, end);
-      for (const [i, name] of CALL_WORDS.entries()) {
-        words[i] = name === 'steps' ? BigInt(steps) : addresses[name];
-      }
+      words[stepsWord] = BigInt(steps);
       ints[(regions.sync + SYNC.arrived) / FLOAT_BYTES] = 0;
       const active = crew?.active ?? 1;
       if (active > 1) crew?.begin(program, []);

@@ -1,6 +1,6 @@
 /** Our own engine on the jobs: epochs of the engine itself over resident tables. Arguments: back end, threads. */
 import { z } from 'zod';
-import { type EpochSetting, freshState, trainEpoch } from '../../src/engine/epoch.ts';
+import { createEpochTrainer, type EpochSetting, freshState } from '../../src/engine/epoch.ts';
 import type { Executor } from '../../src/engine/kernels.ts';
 import { defaultLimits } from '../../src/engine/limits.ts';
 import { watchOf } from '../../src/engine/monitor.ts';
@@ -124,11 +124,12 @@ function epochsOf(made: Pick<EpochSetting, 'spec' | 'data' | 'plan' | 'executor'
   const { spec, plan, executor } = made;
   const stepsPerEpoch = stepCount(ROWS, plan.batchSize, true);
   const setting: EpochSetting = { ...made, watch: watchOf(spec, false), stepsPerEpoch };
+  const trainEpoch = createEpochTrainer(setting);
   let state = freshState(setting);
   writeState(executor, plan, withoutMemory(plan, state.values));
   return (deadline) => {
     let steps = 0;
-    const outcome = trainEpoch(setting, state, {
+    const outcome = trainEpoch(state, {
       // Asked before the first step as well, which is always taken.
       shouldStop: () => steps > 0 && performance.now() > deadline,
       onSteps: (count) => {

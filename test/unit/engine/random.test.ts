@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { below, permutation, shuffle, stream, threefry2x32 } from '../../../src/engine/random.ts';
+import { below, permutations, shuffle, stream, threefry2x32 } from '../../../src/engine/random.ts';
 
 describe('threefry2x32', () => {
   // Known answers of the Random123 distribution (kat_vectors, threefry2x32 with 20 rounds).
@@ -99,14 +99,21 @@ describe('below', () => {
   });
 });
 
-describe('permutation', () => {
+describe('permutations', () => {
   it('holds every row once, and differs by seed and epoch', () => {
-    const order = permutation(7, 3, 1000);
+    const order = permutations(7, 1000)(3);
     expect([...order].sort((a, b) => a - b)).toEqual(Array.from({ length: 1000 }, (_, i) => i));
-    expect(permutation(7, 3, 1000)).toEqual(order);
-    expect(permutation(7, 4, 1000)).not.toEqual(order);
-    expect(permutation(8, 3, 1000)).not.toEqual(order);
-    expect(permutation(7, 3, 0)).toHaveLength(0);
+    expect(permutations(7, 1000)(3)).toEqual(order);
+    expect(permutations(7, 1000)(4)).not.toEqual(order);
+    expect(permutations(8, 1000)(3)).not.toEqual(order);
+    expect(permutations(7, 0)(3)).toHaveLength(0);
+  });
+
+  it("gives an epoch's order whatever was asked before", () => {
+    const orderOf = permutations(7, 1000);
+    const later = orderOf(4).slice();
+    expect(orderOf(3)).toEqual(permutations(7, 1000)(3));
+    expect(orderOf(4)).toEqual(later);
   });
 
   it('makes all orders equally likely', () => {

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { createInterpreter } from '../../../../../src/engine/codegen/interpreter.ts';
 import type { LayerShape } from '../../../../../src/engine/kinds/kind.ts';
 import { layers } from '../../../../../src/engine/kinds/layers/registry.ts';
-import { below, permutation, stream } from '../../../../../src/engine/random.ts';
+import { below, permutations, stream } from '../../../../../src/engine/random.ts';
 import type { LayerUnderTest, Named } from './one-layer.ts';
 import { layerUnderTest } from './one-layer.ts';
 
@@ -166,7 +166,7 @@ describe.each(BATCHES)('with batches of %i, %i rows in the last', (batchSize, ro
     const { layer, fill, whole } = setUp(c);
     const isMaximum = c.spec.kind === 'maxPool2d';
     // Whole numbers in some order: no two of them meet within two steps of an eighth.
-    const order = permutation(5, rows, layer.sizes.input ?? 0);
+    const order = permutations(5, layer.sizes.input ?? 0)(rows);
     const values = isMaximum ? { input: Float32Array.from(order) } : fill(() => whole(-3, 3));
     const gradient = Float32Array.from({ length: rows * layer.outputSize }, () => 4 * whole(-2, 2));
     const h = isMaximum ? 0.125 : 1;
@@ -180,7 +180,7 @@ describe.each(BATCHES)('with batches of %i, %i rows in the last', (batchSize, ro
 
   it.each(titled(smooth))('closely: %s', (_, c) => {
     const { layer, random, fill, whole } = setUp(c);
-    const order = permutation(5, rows, layer.sizes.input ?? 0);
+    const order = permutations(5, layer.sizes.input ?? 0)(rows);
     const values = c.ordered
       ? fill((name, i) => (name === 'input' ? (order[i] ?? 0) / 16 - 2 : 1 - 2 * below(random, 2)))
       : fill(() => random.normal() / 2);
