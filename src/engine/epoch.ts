@@ -65,7 +65,9 @@ export function createEpochTrainer(setting: EpochSetting): TrainEpoch {
     writeInputs: inputWriter(setting, rateAt),
   });
   const { outputs } = plan.programs.train;
-  const validate = createEvaluation(executor, plan, parts.validation, (name) => partMetric('validation', name));
+  const validate = createEvaluation(executor, plan, parts.validation, (name) =>
+    partMetric('validation', name),
+  );
 
   return ({ epoch, step, within }, { shouldStop, onSteps }) => {
     const trained = steps({ order: orderOf(epoch), step, shouldStop, onSteps, from: within });
