@@ -1,5 +1,7 @@
 // A run's events, in a sequence from 1 without gaps: the counter lies in the run's row, so its lock orders the
-// writers, and a transaction that fails takes its numbers back.
+// writers, and a transaction that fails takes its numbers back. An epoch is an event, too: its row in "Epoch" holds its
+// number, and "RunEvent" holds the others.
+import sql, { type Sql } from 'sql-template-tag';
 import type { SqlTransaction } from '../db/sql.ts';
 
 /** NOTIFY channels; the payload is a run's id. */
@@ -7,7 +9,7 @@ export const runEventsChannel = 'trainyard_run_events';
 export const runControlChannel = 'trainyard_run_control';
 
 export interface NewEvent {
-  readonly type: 'status' | 'epoch' | 'log' | 'diagnosis' | 'done';
+  readonly type: 'status' | 'log' | 'diagnosis' | 'done';
   readonly data: Readonly<Record<string, unknown>>;
 }
 
@@ -38,4 +40,30 @@ export async function appendEvents(
 /** Sent when the transaction commits. */
 export async function notify(tx: SqlTransaction, channel: string, runId: string): Promise<void> {
   await tx.$executeRaw`SELECT pg_notify(${channel}, ${runId})`;
+}
+
+/**
+ * The events of the row `run` after a sequence number, `count` at most, for a FROM. As the sequence has no gap, of its
+ * first n numbers those that no other event has are those of the first epochs. So the primary key finds the epochs
+ * between two numbers, whatever the plan: a page of a long run costs what one of a short run does.
+ */
+export function eventsAfter(after: number, count: number): Sql {
+  const last = after + count;
+  return sql`
+    LATERAL (
+      SELECT "sequence", "type", "data", "createdAt" FROM "RunEvent"
+      WHERE "runId" = run."id" AND "sequence" > ${after}::bigint AND "sequence" <= ${last}::bigint
+      UNION ALL
+      SELECT "sequence", 'epoch', jsonb_build_object(
+          'epoch', "epoch", 'epochs', run."epochsPlanned", 'metrics', "metrics", 'etaSeconds', "etaSeconds"
+        ) || CASE WHEN "diverged" THEN '{"diverged": true}'::jsonb ELSE '{}'::jsonb END, "createdAt"
+      FROM "Epoch"
+      WHERE "runId" = run."id" AND "epoch" > ${after}::bigint - ${othersUpTo(after)}
+        AND "epoch" <= ${last}::bigint - ${othersUpTo(last)}
+    )`;
+}
+
+/** How many events that are no epochs. */
+function othersUpTo(sequence: number): Sql {
+  return sql`(SELECT count(*) FROM "RunEvent" WHERE "runId" = run."id" AND "sequence" <= ${sequence}::bigint)`;
 }

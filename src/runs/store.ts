@@ -1,4 +1,5 @@
 // Runs as the HTTP side reads and writes them. Status changes are control-store's and lease-store's.
+import sql from 'sql-template-tag';
 import type { Database, DatabaseTransaction } from '../db/client.ts';
 import { Prisma } from '../db/generated/client.ts';
 import type { EngineSpec } from '../engine/spec.ts';
@@ -6,6 +7,7 @@ import { notFound, problem } from '../errors.ts';
 import { decodeCursor } from '../http/cursor.ts';
 import { rememberDeletion, wasDeleted } from '../idempotency/store.ts';
 import { readPiece } from './checkpoint-store.ts';
+import { eventsAfter } from './events-store.ts';
 import type { ListQuery, Run, RunEvent, RunListItem } from './schema.ts';
 import { isTerminal, type RunStatus, terminalStatuses } from './status.ts';
 
@@ -168,12 +170,9 @@ export async function listEvents(
   after: number,
   count: number,
 ): Promise<RunEvent[]> {
-  const rows = await db.runEvent.findMany({
-    where: { runId, sequence: { gt: after } },
-    orderBy: { sequence: 'asc' },
-    take: count,
-    select: { sequence: true, type: true, data: true, createdAt: true },
-  });
+  const rows = await db.$queryRaw<EventRow[]>(sql`
+    SELECT event.* FROM "Run" AS run, ${eventsAfter(after, count)} AS event
+    WHERE run."id" = ${runId}::uuid ORDER BY event."sequence"`);
   return rows.map(toEvent);
 }
 
@@ -192,12 +191,9 @@ export async function readNews(
   after: number,
   count: number,
 ): Promise<News> {
-  const rows = await db.$queryRaw<(NewsRow | NoNewsRow)[]>`
-    SELECT run."status", event.* FROM "Run" AS run LEFT JOIN LATERAL (
-      SELECT "sequence", "type", "data", "createdAt" FROM "RunEvent"
-      WHERE "runId" = run."id" AND "sequence" > ${after}::int ORDER BY "sequence" LIMIT ${count}::int
-    ) AS event ON true
-    WHERE run."id" = ${id}::uuid AND run."projectId" = ${projectId}::uuid ORDER BY event."sequence"`;
+  const rows = await db.$queryRaw<(NewsRow | NoNewsRow)[]>(sql`
+    SELECT run."status", event.* FROM "Run" AS run LEFT JOIN ${eventsAfter(after, count)} AS event ON true
+    WHERE run."id" = ${id}::uuid AND run."projectId" = ${projectId}::uuid ORDER BY event."sequence"`);
   const [first] = rows;
   if (first === undefined) throw notFound('run');
   const events = rows.flatMap(({ status, ...row }) => (row.sequence === null ? [] : [toEvent(row)]));
