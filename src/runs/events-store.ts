@@ -3,6 +3,7 @@
 // number, and "RunEvent" holds the others.
 import sql, { type Sql } from 'sql-template-tag';
 import type { SqlTransaction } from '../db/sql.ts';
+import type { RunEvent } from './schema.ts';
 
 /** NOTIFY channels; the payload is a run's id. */
 export const runEventsChannel = 'trainyard_run_events';
@@ -43,20 +44,20 @@ export async function notify(tx: SqlTransaction, channel: string, runId: string)
 }
 
 /**
- * The events of the row `run` after a sequence number, `count` at most, for a FROM. As the sequence has no gap, of its
- * first n numbers those that no other event has are those of the first epochs. So the primary key finds the epochs
- * between two numbers, whatever the plan: a page of a long run costs what one of a short run does.
+ * For a FROM: the events of the row `run` after a sequence number, `count` at most, as `toEvent` takes them. Of the
+ * first n numbers of the sequence, which has no gap, those that no other event has are those of the first epochs. So
+ * the primary key finds the epochs between two numbers: a page of a long run costs what one of a short run does.
  */
 export function eventsAfter(after: number, count: number): Sql {
   const last = after + count;
   return sql`
     LATERAL (
-      SELECT "sequence", "type", "data", "createdAt" FROM "RunEvent"
+      SELECT "sequence", "type", "data", "createdAt", NULL::int AS "epoch", NULL::int AS "epochs",
+        NULL::boolean AS "diverged", NULL::float8 AS "etaSeconds"
+      FROM "RunEvent"
       WHERE "runId" = run."id" AND "sequence" > ${after}::bigint AND "sequence" <= ${last}::bigint
       UNION ALL
-      SELECT "sequence", 'epoch', jsonb_build_object(
-          'epoch', "epoch", 'epochs', run."epochsPlanned", 'metrics', "metrics", 'etaSeconds', "etaSeconds"
-        ) || CASE WHEN "diverged" THEN '{"diverged": true}'::jsonb ELSE '{}'::jsonb END, "createdAt"
+      SELECT "sequence", 'epoch', "metrics", "createdAt", "epoch", run."epochsPlanned", "diverged", "etaSeconds"
       FROM "Epoch"
       WHERE "runId" = run."id" AND "epoch" > ${after}::bigint - ${othersUpTo(after)}
         AND "epoch" <= ${last}::bigint - ${othersUpTo(last)}
@@ -66,4 +67,32 @@ export function eventsAfter(after: number, count: number): Sql {
 /** How many events that are no epochs. */
 function othersUpTo(sequence: number): Sql {
   return sql`(SELECT count(*) FROM "RunEvent" WHERE "runId" = run."id" AND "sequence" <= ${sequence}::bigint)`;
+}
+
+export interface EventRow {
+  readonly sequence: number;
+  readonly type: string;
+  /** Of an epoch its metrics. */
+  readonly data: unknown;
+  readonly createdAt: Date;
+  /** This and what follows is null but for an epoch. */
+  readonly epoch: number | null;
+  readonly epochs: number | null;
+  readonly diverged: boolean | null;
+  readonly etaSeconds: number | null;
+}
+
+/** Events are written by this service alone, with data of the shape that their type tells. */
+export function toEvent({
+  data,
+  createdAt,
+  epoch,
+  epochs,
+  diverged,
+  etaSeconds,
+  ...row
+}: EventRow): RunEvent {
+  // Postgres would take longer to put this together than for all the rest.
+  const ofEpoch = { epoch, epochs, metrics: data, ...(diverged && { diverged }), etaSeconds };
+  return { ...row, data: epoch === null ? data : ofEpoch, createdAt: createdAt.toISOString() } as RunEvent;
 }

@@ -7,7 +7,7 @@ import { notFound, problem } from '../errors.ts';
 import { decodeCursor } from '../http/cursor.ts';
 import { rememberDeletion, wasDeleted } from '../idempotency/store.ts';
 import { readPiece } from './checkpoint-store.ts';
-import { eventsAfter } from './events-store.ts';
+import { type EventRow, eventsAfter, toEvent } from './events-store.ts';
 import type { ListQuery, Run, RunEvent, RunListItem } from './schema.ts';
 import { isTerminal, type RunStatus, terminalStatuses } from './status.ts';
 
@@ -200,22 +200,10 @@ export async function readNews(
   return { ended: isTerminal(first.status), events };
 }
 
-interface EventRow {
-  readonly sequence: number;
-  readonly type: string;
-  readonly data: unknown;
-  readonly createdAt: Date;
-}
-
 type NewsRow = EventRow & { readonly status: RunStatus };
 
 /** The run alone. */
 type NoNewsRow = { readonly [column in keyof EventRow]: null } & { readonly status: RunStatus };
-
-// Events are written by this service alone, with data of the shape that their type tells.
-function toEvent(row: EventRow): RunEvent {
-  return { ...row, createdAt: row.createdAt.toISOString() } as RunEvent;
-}
 
 export interface EpochRow {
   readonly epoch: number;
