@@ -1,14 +1,25 @@
 // The one way to a Prisma client. Only stores and this folder use it.
 import { PrismaPg } from '@prisma/adapter-pg';
+import { raw } from 'sql-template-tag';
 import { connectionTo } from './connection.ts';
 import { type Prisma, PrismaClient } from './generated/client.ts';
+import { createStatementNames } from './sql.ts';
 
 export type Database = PrismaClient;
 /** What a store function takes when it must run inside its caller's transaction; a `Database` fits as well. */
 export type DatabaseTransaction = Prisma.TransactionClient;
 
+const mark = '/* planned once */';
+
+/**
+ * For the head of a statement that is asked all the time: each connection keeps its plan, where planning costs more
+ * than reading. Not for one whose best plan depends on the values, like a list with filters.
+ */
+export const plannedOnce = raw(mark);
+
 /** Connects lazily. A database that is away is an error after 5 s, not a wait. Close with `$disconnect()`. */
 export function createDatabase(url: string, { poolMax = 10 }: { poolMax?: number } = {}): Database {
+  const nameOf = createStatementNames();
   const adapter = new PrismaPg(
     {
       ...connectionTo(url),
@@ -20,7 +31,12 @@ export function createDatabase(url: string, { poolMax = 10 }: { poolMax?: number
     },
     // An idle connection that breaks (a restarted database) is replaced by the pool; without a listener it
     // would end the process.
-    { onPoolError: () => undefined, onConnectionError: () => undefined },
+    {
+      onPoolError: () => undefined,
+      onConnectionError: () => undefined,
+      // None is kept under an empty name.
+      statementNameGenerator: ({ sql }) => (sql.includes(mark) ? (nameOf(sql).name ?? '') : ''),
+    },
   );
   return new PrismaClient({ adapter });
 }

@@ -176,7 +176,7 @@ function toSql(query: Query, values: readonly unknown[]): Sql {
 const namesMax = 200;
 
 /** The same text is parsed and planned once for each connection. */
-function createStatementNames(): (text: string) => { name?: string } {
+export function createStatementNames(): (text: string) => { name?: string } {
   const names = new Map<string, string>();
   return (text) => {
     const known = names.get(text);

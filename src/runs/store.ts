@@ -1,6 +1,6 @@
 // Runs as the HTTP side reads and writes them. Status changes are control-store's and lease-store's.
 import sql from 'sql-template-tag';
-import type { Database, DatabaseTransaction } from '../db/client.ts';
+import { type Database, type DatabaseTransaction, plannedOnce } from '../db/client.ts';
 import { Prisma } from '../db/generated/client.ts';
 import type { EngineSpec } from '../engine/spec.ts';
 import { notFound, problem } from '../errors.ts';
@@ -170,7 +170,7 @@ export async function listEvents(
   after: number,
   count: number,
 ): Promise<RunEvent[]> {
-  const rows = await db.$queryRaw<EventRow[]>(sql`
+  const rows = await db.$queryRaw<EventRow[]>(sql`${plannedOnce}
     SELECT event.* FROM "Run" AS run, ${eventsAfter(after, count)} AS event
     WHERE run."id" = ${runId}::uuid ORDER BY event."sequence"`);
   return rows.map(toEvent);
@@ -191,7 +191,7 @@ export async function readNews(
   after: number,
   count: number,
 ): Promise<News> {
-  const rows = await db.$queryRaw<(NewsRow | NoNewsRow)[]>(sql`
+  const rows = await db.$queryRaw<(NewsRow | NoNewsRow)[]>(sql`${plannedOnce}
     SELECT run."status", event.* FROM "Run" AS run LEFT JOIN ${eventsAfter(after, count)} AS event ON true
     WHERE run."id" = ${id}::uuid AND run."projectId" = ${projectId}::uuid ORDER BY event."sequence"`);
   const [first] = rows;

@@ -69,6 +69,18 @@ describe('the events of a run', () => {
     }
   });
 
+  it('are read with one plan a connection', async () => {
+    const run = { projectId: at.projectId, id: await eventfulRun() };
+    const plans = await at.db.$transaction(async (tx) => {
+      for (let after = 0; after < 3; after++) await readNews(tx, run, after, 10 + after);
+      return tx.$queryRaw<{ calls: number }[]>`
+        SELECT (generic_plans + custom_plans)::int AS calls FROM pg_prepared_statements
+        WHERE statement LIKE '%run."status", event.*%' AND statement NOT LIKE '%pg_prepared_statements%'`;
+    });
+    expect(plans).toHaveLength(1);
+    expect(plans[0]?.calls).toBeGreaterThanOrEqual(3);
+  });
+
   it('cost a long run no more than a short one', async () => {
     const long = await insertRun(at, { epochsPlanned: 100_000 });
     await at.db.$executeRaw`
