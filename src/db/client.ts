@@ -1,5 +1,6 @@
 // The one way to a Prisma client. Only stores and this folder use it.
 import { PrismaPg } from '@prisma/adapter-pg';
+import { raw } from 'sql-template-tag';
 import { connectionTo } from './connection.ts';
 import { type Prisma, PrismaClient } from './generated/client.ts';
 import { createStatementNames } from './statement-names.ts';
@@ -7,6 +8,14 @@ import { createStatementNames } from './statement-names.ts';
 export type Database = PrismaClient;
 /** What a store function takes when it must run inside its caller's transaction; a `Database` fits as well. */
 export type DatabaseTransaction = Prisma.TransactionClient;
+
+const mark = '/* planned once */';
+
+/** For the head of an ordered statement whose best plan is the same whatever is asked for. */
+export const plannedOnce = raw(mark);
+
+/** Its plan is kept by each connection. How a page of a list is best read depends on its filters. */
+const keepsItsPlan = (text: string): boolean => !text.includes('ORDER BY') || text.includes(mark);
 
 /** Connects lazily. A database that is away is an error after 5 s, not a wait. Close with `$disconnect()`. */
 export function createDatabase(url: string, { poolMax = 10 }: { poolMax?: number } = {}): Database {
@@ -25,11 +34,8 @@ export function createDatabase(url: string, { poolMax = 10 }: { poolMax?: number
     {
       onPoolError: () => undefined,
       onConnectionError: () => undefined,
-      statementNameGenerator: ({ sql }) => (isOrdered(sql) ? '' : (nameOf(sql) ?? '')),
+      statementNameGenerator: ({ sql }) => (keepsItsPlan(sql) ? (nameOf(sql) ?? '') : ''),
     },
   );
   return new PrismaClient({ adapter });
 }
-
-/** How a page is best read depends on what is asked for, so each is planned by itself. */
-const isOrdered = (sql: string): boolean => sql.includes('ORDER BY');

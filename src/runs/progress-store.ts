@@ -1,4 +1,4 @@
-// What a worker writes about the run it holds: epochs with their events and checkpoint, and the end. Each is one
+// What a worker writes about the run it holds: epochs with their checkpoint, and the end with its events. Each is one
 // transaction whose one statement checks the fence first, and may be repeated when its answer was lost.
 import sql, { empty, join, type Sql } from 'sql-template-tag';
 import type { ByteTransaction, SqlDatabase, SqlPool, SqlTransaction } from '../db/sql.ts';
@@ -269,30 +269,24 @@ async function writeHeld(
   // JSON.stringify turns them into null, as the columns want them.
   const rows = await db.$queryRaw<{ status: HeldStatus; outdated: string[] }[]>(sql`
     WITH held AS (
-      SELECT "id", "status", "epoch", "epochsPlanned", "eventSequence",
+      SELECT "id", "status", "epoch", "eventSequence",
         ("spec" #>> '{training,checkpoints,keepEvery}')::int AS "keepEvery",
         GREATEST(${last?.epoch ?? 0}::int - "epoch", 0) AS "added"
       FROM "Run"
       WHERE "id" = ${hold.runId}::uuid AND "fence" = ${hold.fence}::int
         AND "status" = ANY(${statuses}::"RunStatus"[]) AND "epoch" >= ${first - 1}::int
       FOR UPDATE
-    ), fresh AS (
-      SELECT row.* FROM held, jsonb_to_recordset(${JSON.stringify(epochs)}::jsonb) AS row(
+    ), epochs AS (
+      INSERT INTO "Epoch" ("runId", "epoch", "sequence", "metrics", "diverged", "weightsSha256", "chainSha256",
+        "durationMs", "etaSeconds")
+      SELECT held."id", fresh."epoch", held."eventSequence" + fresh."epoch" - held."epoch", "metrics", "diverged",
+        "weightsSha256", "chainSha256", "durationMs", "etaSeconds"
+      FROM held, jsonb_to_recordset(${JSON.stringify(epochs)}::jsonb) AS fresh(
         "epoch" int, "metrics" jsonb, "diverged" boolean, "weightsSha256" text, "chainSha256" text,
         "durationMs" float8, "etaSeconds" float8)
-      WHERE row."epoch" > held."epoch"
-    ), epochs AS (
-      INSERT INTO "Epoch" (
-        "runId", "epoch", "metrics", "diverged", "weightsSha256", "chainSha256", "durationMs")
-      SELECT held."id", fresh."epoch", "metrics", "diverged", "weightsSha256", "chainSha256", "durationMs"
-      FROM held, fresh
+      WHERE fresh."epoch" > held."epoch"
     ), events AS (
       INSERT INTO "RunEvent" ("runId", "sequence", "type", "data")
-      SELECT held."id", held."eventSequence" + fresh."epoch" - held."epoch", 'epoch', jsonb_build_object(
-          'epoch', fresh."epoch", 'epochs', "epochsPlanned", 'metrics', "metrics", 'etaSeconds', "etaSeconds"
-        ) || CASE WHEN "diverged" THEN '{"diverged": true}'::jsonb ELSE '{}'::jsonb END
-      FROM held, fresh
-      UNION ALL
       SELECT held."id", (held."eventSequence" + held."added" + event.position)::int,
         event.value->>'type', event.value->'data'
       FROM held, jsonb_array_elements(${JSON.stringify(events)}::jsonb) WITH ORDINALITY

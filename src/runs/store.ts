@@ -1,11 +1,13 @@
 // Runs as the HTTP side reads and writes them. Status changes are control-store's and lease-store's.
-import type { Database, DatabaseTransaction } from '../db/client.ts';
+import sql from 'sql-template-tag';
+import { type Database, type DatabaseTransaction, plannedOnce } from '../db/client.ts';
 import { Prisma } from '../db/generated/client.ts';
 import type { EngineSpec } from '../engine/spec.ts';
 import { notFound, problem } from '../errors.ts';
 import { decodeCursor } from '../http/cursor.ts';
 import { rememberDeletion, wasDeleted } from '../idempotency/store.ts';
 import { readPiece } from './checkpoint-store.ts';
+import { type EventRow, eventsAfter, toEvent } from './events-store.ts';
 import type { ListQuery, Run, RunEvent, RunListItem } from './schema.ts';
 import { isTerminal, type RunStatus, terminalStatuses } from './status.ts';
 
@@ -168,12 +170,9 @@ export async function listEvents(
   after: number,
   count: number,
 ): Promise<RunEvent[]> {
-  const rows = await db.runEvent.findMany({
-    where: { runId, sequence: { gt: after } },
-    orderBy: { sequence: 'asc' },
-    take: count,
-    select: { sequence: true, type: true, data: true, createdAt: true },
-  });
+  const rows = await db.$queryRaw<EventRow[]>(sql`${plannedOnce}
+    SELECT event.* FROM "Run" AS run, ${eventsAfter(after, count)} AS event
+    WHERE run."id" = ${runId}::uuid ORDER BY event."sequence"`);
   return rows.map(toEvent);
 }
 
@@ -192,34 +191,19 @@ export async function readNews(
   after: number,
   count: number,
 ): Promise<News> {
-  const rows = await db.$queryRaw<(NewsRow | NoNewsRow)[]>`
-    SELECT run."status", event.* FROM "Run" AS run LEFT JOIN LATERAL (
-      SELECT "sequence", "type", "data", "createdAt" FROM "RunEvent"
-      WHERE "runId" = run."id" AND "sequence" > ${after}::int ORDER BY "sequence" LIMIT ${count}::int
-    ) AS event ON true
-    WHERE run."id" = ${id}::uuid AND run."projectId" = ${projectId}::uuid ORDER BY event."sequence"`;
+  const rows = await db.$queryRaw<(NewsRow | NoNewsRow)[]>(sql`${plannedOnce}
+    SELECT run."status", event.* FROM "Run" AS run LEFT JOIN ${eventsAfter(after, count)} AS event ON true
+    WHERE run."id" = ${id}::uuid AND run."projectId" = ${projectId}::uuid ORDER BY event."sequence"`);
   const [first] = rows;
   if (first === undefined) throw notFound('run');
   const events = rows.flatMap(({ status, ...row }) => (row.sequence === null ? [] : [toEvent(row)]));
   return { ended: isTerminal(first.status), events };
 }
 
-interface EventRow {
-  readonly sequence: number;
-  readonly type: string;
-  readonly data: unknown;
-  readonly createdAt: Date;
-}
-
 type NewsRow = EventRow & { readonly status: RunStatus };
 
 /** The run alone. */
 type NoNewsRow = { readonly [column in keyof EventRow]: null } & { readonly status: RunStatus };
-
-// Events are written by this service alone, with data of the shape that their type tells.
-function toEvent(row: EventRow): RunEvent {
-  return { ...row, createdAt: row.createdAt.toISOString() } as RunEvent;
-}
 
 export interface EpochRow {
   readonly epoch: number;

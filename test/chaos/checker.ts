@@ -55,7 +55,7 @@ export async function check(world: CheckedWorld): Promise<string[]> {
     const flaws = row === undefined ? ['it is gone'] : await flawsOf(world, told, row);
     perRun.push(...flaws.map((flaw) => `run ${told.runId} (${told.shape} ${told.seed}): ${flaw}`));
   }
-  return [...orphans, ...perRun, ...(await auditFlaws(query))];
+  return [...orphans, ...perRun, ...(await leftEpochs(query)), ...(await auditFlaws(query))];
 }
 
 async function flawsOf(
@@ -69,7 +69,8 @@ async function flawsOf(
     [row.id],
   );
   const events = await query<{ sequence: number; type: string; epoch: number | null }>(
-    `SELECT sequence, type, (data->>'epoch')::int AS epoch FROM "RunEvent" WHERE "runId" = $1 ORDER BY sequence`,
+    `SELECT sequence, type, NULL::int AS epoch FROM "RunEvent" WHERE "runId" = $1
+     UNION ALL SELECT sequence, 'epoch', epoch FROM "Epoch" WHERE "runId" = $1 ORDER BY sequence, epoch`,
     [row.id],
   );
   const flaws: string[] = [];
@@ -102,12 +103,22 @@ async function flawsOf(
   expect(counted(toldEpochs, row.epoch), 'did not tell each of its epochs once and in order');
   const done = events.filter(({ type }) => type === 'done').length;
   expect(done === (terminal.includes(row.status) ? 1 : 0), `has ${done} done events`);
+  expect(done === 0 || events.at(-1)?.type === 'done', 'has events after its end');
   if (row.status === 'succeeded') {
     expect(row.weightsSha256 === reference.weightsSha256, 'has other weights than undisturbed');
   }
   const differing = epochs.find(({ epoch, weightsSha256 }) => reference.epochs[epoch - 1] !== weightsSha256);
   expect(differing === undefined, `has other weights than undisturbed after epoch ${differing?.epoch}`);
   return flaws;
+}
+
+/** No foreign key sees to it that they go with their run. */
+async function leftEpochs(query: Query): Promise<string[]> {
+  const left = await query<{ runId: string; count: number }>(
+    `SELECT "runId", count(*)::int FROM "Epoch"
+     WHERE NOT EXISTS (SELECT FROM "Run" WHERE id = "runId") GROUP BY "runId"`,
+  );
+  return left.map(({ runId, count }) => `${count} epochs are left of run ${runId}, which is gone`);
 }
 
 function endsAs({ status, stopReason }: RunRow, expectation: Expectation): boolean {

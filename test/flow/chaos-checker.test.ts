@@ -30,20 +30,20 @@ const epochHashes = ['e1', 'e2', 'e3'];
 
 beforeEach(async () => {
   await database.query('DELETE FROM "Run"');
-  await database.query('TRUNCATE chaos.change, chaos.write');
+  await database.query('TRUNCATE "Epoch", chaos.change, chaos.write');
   runId = await insertRun(at, { datasetId: dataset, epochsPlanned: 3 });
-  await asWorker(`UPDATE "Run" SET status = 'running', fence = 1 WHERE id = '$run'`);
+  await asWorker(`
+    INSERT INTO "RunEvent" ("runId", sequence, type, data) VALUES ('$run', 1, 'status', '{}');
+    UPDATE "Run" SET status = 'running', fence = 1 WHERE id = '$run'`);
   for (const [i, hash] of epochHashes.entries()) {
     await asWorker(`
-      INSERT INTO "Epoch" ("runId", epoch, metrics, "weightsSha256", "chainSha256", "durationMs")
-        VALUES ('$run', ${i + 1}, '{}', '${hash}', '', 1);
-      INSERT INTO "RunEvent" ("runId", sequence, type, data)
-        VALUES ('$run', ${i + 1}, 'epoch', '{"epoch": ${i + 1}}');
+      INSERT INTO "Epoch" ("runId", epoch, sequence, metrics, "weightsSha256", "chainSha256", "durationMs")
+        VALUES ('$run', ${i + 1}, ${i + 2}, '{}', '${hash}', '', 1);
       UPDATE "Run" SET epoch = ${i + 1} WHERE id = '$run'`);
   }
   await asWorker(`
-    INSERT INTO "RunEvent" ("runId", sequence, type, data) VALUES ('$run', 4, 'done', '{}');
-    UPDATE "Run" SET status = 'succeeded', "weightsSha256" = 'e3', "eventSequence" = 4 WHERE id = '$run'`);
+    INSERT INTO "RunEvent" ("runId", sequence, type, data) VALUES ('$run', 5, 'done', '{}');
+    UPDATE "Run" SET status = 'succeeded', "weightsSha256" = 'e3', "eventSequence" = 5 WHERE id = '$run'`);
 });
 
 const asWorker = (sql: string) => worker.query(sql.replaceAll('$run', runId));
@@ -67,13 +67,27 @@ describe('the checker', () => {
     ['a run that is gone', `DELETE FROM "Run" WHERE id = '$run'`, 'it is gone'],
     ['a lost epoch', `DELETE FROM "Epoch" WHERE epoch = 2`, 'has not the epochs 1 to 3'],
     ['an epoch too many', `UPDATE "Run" SET epoch = 2`, 'succeeded after epoch 2'],
-    ['a gap in the events', `DELETE FROM "RunEvent" WHERE sequence = 1`, 'has not the events 1 to 4'],
+    ['a gap in the events', `DELETE FROM "RunEvent" WHERE sequence = 1`, 'has not the events 1 to 5'],
+    ['an epoch outside the sequence', `UPDATE "Epoch" SET sequence = 6 WHERE epoch = 3`, 'the events 1 to 5'],
+    ['one number for two events', `UPDATE "Epoch" SET sequence = 1 WHERE epoch = 1`, 'the events 1 to 5'],
+    ['one number for two epochs', `UPDATE "Epoch" SET sequence = 3 WHERE epoch = 1`, 'the events 1 to 5'],
     [
-      'an epoch told twice',
-      `UPDATE "RunEvent" SET data = '{"epoch": 1}' WHERE sequence = 2`,
+      'epochs out of order',
+      `UPDATE "Epoch" SET sequence = 5 - epoch WHERE epoch < 4`,
       'did not tell each of its epochs',
     ],
-    ['a second end', `UPDATE "RunEvent" SET type = 'done' WHERE sequence = 3`, 'has 2 done events'],
+    ['a second end', `UPDATE "RunEvent" SET type = 'done' WHERE sequence = 1`, 'has 2 done events'],
+    [
+      'an epoch after the end',
+      `UPDATE "Epoch" SET sequence = 5 WHERE epoch = 3; UPDATE "RunEvent" SET sequence = 4 WHERE sequence = 5`,
+      'has events after its end',
+    ],
+    [
+      'epochs that are left of a deleted run',
+      `ALTER TABLE "Run" DISABLE TRIGGER "Run_delete_epochs"; DELETE FROM "Run";
+       ALTER TABLE "Run" ENABLE TRIGGER "Run_delete_epochs"`,
+      '3 epochs are left of run',
+    ],
     ['other weights', `UPDATE "Run" SET "weightsSha256" = 'x'`, 'has other weights than undisturbed'],
     ['other weights on the way', `UPDATE "Epoch" SET "weightsSha256" = 'x' WHERE epoch = 2`, 'after epoch 2'],
     ['a fence that falls', 'UPDATE "Run" SET fence = 0', 'fence 1 became 0'],
@@ -89,8 +103,8 @@ describe('the checker', () => {
     [
       'a write of one who has no claim',
       `SET application_name = 'worker-2';
-       INSERT INTO "Epoch" ("runId", epoch, metrics, "weightsSha256", "chainSha256", "durationMs")
-         VALUES ('$run', 4, '{}', 'e4', '', 1);
+       INSERT INTO "Epoch" ("runId", epoch, sequence, metrics, "weightsSha256", "chainSha256", "durationMs")
+         VALUES ('$run', 4, 6, '{}', 'e4', '', 1);
        SET application_name = 'worker-1'`,
       'worker-2 wrote epoch 4 under fence 1, which is of worker-1',
     ],

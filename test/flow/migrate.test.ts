@@ -3,10 +3,12 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createDatabase } from '../../src/db/client.ts';
 import { migrate, readMigrations } from '../../src/db/migrate.ts';
 import { schemaDifference } from '../../src/db/schema-engine.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { chainOf, recipeOf } from '../../src/runs/chain.ts';
+import { listEvents } from '../../src/runs/store.ts';
 import { emptyDatabase } from './support/lifecycle.ts';
 
 type Scratch = Awaited<ReturnType<typeof emptyDatabase>>;
@@ -59,6 +61,33 @@ async function describeDatabase(url: string): Promise<unknown> {
     ),
   };
 }
+
+/** Two runs as they were stored while each epoch had an event besides: one has ended, one has not. */
+const oldRuns = `
+  INSERT INTO "Project" ("id", "name") VALUES (gen_random_uuid(), 'default');
+  INSERT INTO "Dataset" ("id", "projectId", "name", "contentSha256", "byteLength", "rowCount", "columns")
+    SELECT gen_random_uuid(), "id", 'data', '', 1, 1, '[]' FROM "Project";
+  INSERT INTO "Run" ("id", "projectId", "datasetId", "name", "spec", "specSha256", "recipeSha256", "chainSha256",
+      "status", "epochsPlanned", "epoch", "eventSequence")
+    SELECT run."id"::uuid, "projectId", "Dataset"."id", 'run', '{}', '', '', '', run."status"::"RunStatus", 3, run."epoch", run."last"
+    FROM "Dataset", (VALUES
+      ('00000000-0000-7000-8000-000000000001', 'succeeded', 3, 7),
+      ('00000000-0000-7000-8000-000000000002', 'running', 2, 4)
+    ) AS run("id", "status", "epoch", "last");
+  INSERT INTO "Epoch" ("runId", "epoch", "metrics", "diverged", "weightsSha256", "chainSha256", "durationMs")
+    SELECT run."id", n, jsonb_build_object('loss', 1.0 / n, 'accuracy', NULL), n = 2, '', '', 1
+    FROM "Run" AS run, generate_series(1, run."epoch") AS n;
+  INSERT INTO "RunEvent" ("runId", "sequence", "type", "data", "createdAt")
+    SELECT run."id", sequence, 'status', '{"status": "running"}', '2026-11-27T10:00:00.123Z'
+    FROM "Run" AS run, generate_series(1, 2) AS sequence
+    UNION ALL
+    SELECT "runId", "epoch" + 2 + ("epoch" = 3)::int, 'epoch', jsonb_build_object(
+        'epoch', "epoch", 'epochs', 3, 'metrics', "metrics", 'etaSeconds', CASE WHEN "epoch" < 3 THEN 0.1 * "epoch" END
+      ) || CASE WHEN "diverged" THEN '{"diverged": true}'::jsonb ELSE '{}' END,
+      timestamptz '2026-11-27T10:00:00.456Z' + make_interval(secs => "epoch")
+    FROM "Epoch"
+    UNION ALL SELECT '00000000-0000-7000-8000-000000000001', 5, 'log', '{"message": "text"}', now()
+    UNION ALL SELECT '00000000-0000-7000-8000-000000000001', 7, 'done', '{"status": "succeeded"}', now();`;
 
 describe('migrate', () => {
   it('lets one of several callers do the work, and has nothing to do afterwards', async () => {
@@ -128,6 +157,11 @@ describe('migrate', () => {
           `INSERT INTO "Epoch" ("runId", "epoch", "metrics", "weightsSha256", "durationMs") VALUES ($1, $2, '{}', $3, 1)`,
           [trained, epoch, `weights ${epoch}`],
         );
+        await query(
+          old.url,
+          `INSERT INTO "RunEvent" ("runId", "sequence", "type", "data") VALUES ($1, $2, 'epoch', $3)`,
+          [trained, epoch, JSON.stringify({ epoch })],
+        );
       }
 
       for (const { script } of scripts.slice(chain)) await query(old.url, script);
@@ -144,6 +178,39 @@ describe('migrate', () => {
         { epoch: 1, chainSha256: one },
         { epoch: 2, chainSha256: two },
       ]);
+    } finally {
+      await old.drop();
+    }
+  });
+
+  it('leaves the events that were there as they were, though epochs are stored once from then on', async () => {
+    const old = await emptyDatabase(process.env.TEST_DATABASE_URL ?? '');
+    try {
+      const scripts = await readMigrations();
+      const once = scripts.findIndex(({ name }) => name.endsWith('_epochs_as_events'));
+      for (const { script } of scripts.slice(0, once)) await query(old.url, script);
+      await query(old.url, oldRuns);
+      const before = await query(
+        old.url,
+        `SELECT "runId", "sequence", "type", "data", "createdAt" FROM "RunEvent" ORDER BY "runId", "sequence"`,
+      );
+
+      for (const { script } of scripts.slice(once)) await query(old.url, script);
+      const db = createDatabase(old.url);
+      const runs = await db.run.findMany({ orderBy: { id: 'asc' } });
+      const after: unknown[] = [];
+      for (const { id } of runs) {
+        const events = await listEvents(db, id, 0, 100);
+        after.push(...events.map((event) => ({ runId: id, ...event, createdAt: new Date(event.createdAt) })));
+      }
+      expect(after).toEqual(before);
+      expect(after).toHaveLength(11);
+      expect(await db.runEvent.count()).toBe(6);
+      await db.run.deleteMany({ where: { id: runs[0]?.id ?? '' } });
+      expect(await db.epoch.groupBy({ by: ['runId'], _count: true })).toEqual([
+        { runId: runs[1]?.id, _count: 2 },
+      ]);
+      await db.$disconnect();
     } finally {
       await old.drop();
     }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { until } from '../flow/support/lifecycle.ts';
+import { eventsOf, until } from '../flow/support/lifecycle.ts';
 import {
   manyFlowers,
   problemOf,
@@ -44,8 +44,9 @@ describe('POST /v1/runs', () => {
       results: null,
       spec: { seed: 0, loss: { kind: 'crossEntropy' }, optimizer: { kind: 'adam' }, metrics: ['accuracy'] },
     });
-    const events = await service.db.runEvent.findMany({ where: { runId: run.id } });
-    expect(events).toMatchObject([{ sequence: 1, type: 'status', data: { status: 'queued' } }]);
+    expect(await eventsOf(service, run.id)).toMatchObject([
+      { sequence: 1, type: 'status', data: { status: 'queued' } },
+    ]);
     await until(() => service.tickets.includes(run.id), 'the ticket');
   });
 

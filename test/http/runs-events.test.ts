@@ -3,8 +3,10 @@ import { connect } from 'node:net';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { appendEvents } from '../../src/runs/events-store.ts';
+import { claimRun, type Hold } from '../../src/runs/lease-store.ts';
+import { commitEpochs } from '../../src/runs/progress-store.ts';
 import type { RunEvent } from '../../src/runs/schema.ts';
-import { until } from '../flow/support/lifecycle.ts';
+import { claimant, until } from '../flow/support/lifecycle.ts';
 import { lockRuns, problemOf, startService, submitted, type TestService } from './support/service.ts';
 
 interface Reader {
@@ -32,10 +34,22 @@ describe('GET /v1/runs/{id}/events', () => {
 
   const append = (id: string, events: Parameters<typeof appendEvents>[2]) =>
     service.db.$transaction((tx) => appendEvents(tx, id, events));
-  const epoch = (n: number) => ({
-    type: 'epoch' as const,
-    data: { epoch: n, epochs: 9, metrics: { loss: 1 / n } },
-  });
+  /** As a worker does: another status event is told. */
+  async function claim(id: string): Promise<Hold> {
+    const claimed = await claimRun(service.sql, id, claimant());
+    if (claimed === null) throw new Error('the run could not be claimed');
+    return claimed.hold;
+  }
+  const commit = (hold: Hold, ...numbers: number[]) =>
+    commitEpochs(service.sql, hold, {
+      epochs: numbers.map((epoch) => ({
+        ...{ epoch, metrics: { loss: 1 / epoch }, diverged: false, bestEpoch: epoch, etaSeconds: 0.5 },
+        ...{ weightsSha256: '', chainSha256: '', durationMs: 1 },
+      })),
+      checkpoint: null,
+    });
+  const epochData = (n: number) => ({ epoch: n, epochs: 3, metrics: { loss: 1 / n }, etaSeconds: 0.5 });
+  const log = { type: 'log' as const, data: { message: 'something' } };
   const done = {
     type: 'done' as const,
     data: { status: 'succeeded', stopReason: 'completed', results: null, weightsSha256: null },
@@ -68,30 +82,36 @@ describe('GET /v1/runs/{id}/events', () => {
 
   it('replays what was, goes on live, and ends with done', async () => {
     const id = await submitted(service);
-    await append(id, [epoch(1)]);
+    const hold = await claim(id);
+    await commit(hold, 1);
     const reader = await open(id);
-    await until(() => reader.events.length === 2, 'the replay');
-    await append(id, [epoch(2)]);
-    await append(id, [epoch(3), done]);
+    await until(() => reader.events.length === 3, 'the replay');
+    await commit(hold, 2);
+    await append(id, [log]);
+    await commit(hold, 3);
+    await append(id, [done]);
     expect(await reader.ended).toBe('ended');
     expect(reader.events.map(({ id, event }) => `${id} ${event}`)).toEqual([
       '1 status',
-      '2 epoch',
+      '2 status',
       '3 epoch',
       '4 epoch',
-      '5 done',
+      '5 log',
+      '6 epoch',
+      '7 done',
     ]);
-    expect(JSON.parse(reader.events[1]?.data ?? '')).toEqual(epoch(1).data);
+    expect(JSON.parse(reader.events[2]?.data ?? '')).toEqual(epochData(1));
   });
 
   it('goes on after Last-Event-ID, and says that there will be no more after the end', async () => {
     const id = await submitted(service);
-    await append(id, [epoch(1), epoch(2), done]);
+    await commit(await claim(id), 1, 2);
+    await append(id, [done]);
     await service.db.run.update({ where: { id }, data: { status: 'succeeded' } });
-    const reader = await open(id, { 'last-event-id': '2' });
+    const reader = await open(id, { 'last-event-id': '3' });
     expect(await reader.ended).toBe('ended');
-    expect(reader.events.map(({ id }) => id)).toEqual(['3', '4']);
-    expect((await open(id, { 'last-event-id': '4' })).status).toBe(204);
+    expect(reader.events.map(({ id }) => id)).toEqual(['4', '5']);
+    expect((await open(id, { 'last-event-id': '5' })).status).toBe(204);
   });
 
   it.each(['abc', '-1', '1.5', '99', '1e3', '99999999999999999999'])(
@@ -167,20 +187,26 @@ describe('GET /v1/runs/{id}/events', () => {
 
   it('is a page of the same events without that Accept', async () => {
     const id = await submitted(service);
-    await append(id, [epoch(1), epoch(2)]);
+    await commit(await claim(id), 1, 2);
     const list = async (query: string) =>
       (await service.app.inject({ url: `/v1/runs/${id}/events${query}`, headers: service.admin })).json<{
         data: RunEvent[];
         hasMore: boolean;
         nextCursor: string | null;
       }>();
-    const first = await list('?limit=2');
-    expect(first.data).toMatchObject([
-      { sequence: 1, type: 'status' },
-      { sequence: 2, type: 'epoch', data: epoch(1).data },
+    const first = await list('?limit=3');
+    const createdAt = expect.any(String);
+    expect(first.data).toEqual([
+      { sequence: 1, type: 'status', data: { status: 'queued' }, createdAt },
+      { sequence: 2, type: 'status', data: { status: 'running' }, createdAt },
+      { sequence: 3, type: 'epoch', data: epochData(1), createdAt },
     ]);
-    const second = await list(`?limit=2&cursor=${first.nextCursor}`);
-    expect(second).toMatchObject({ data: [{ sequence: 3 }], hasMore: false, nextCursor: null });
+    const second = await list(`?limit=3&cursor=${first.nextCursor}`);
+    expect(second).toEqual({
+      data: [{ sequence: 4, type: 'epoch', data: epochData(2), createdAt }],
+      hasMore: false,
+      nextCursor: null,
+    });
     const forged = await service.app.inject({
       url: `/v1/runs/${id}/events?cursor=zz`,
       headers: service.admin,

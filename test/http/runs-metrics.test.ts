@@ -12,6 +12,7 @@ describe('GET /v1/runs/{id}/metrics', () => {
     const data = Array.from({ length: 100 }, (_, i) => ({
       runId: id,
       epoch: i + 1,
+      sequence: i + 2,
       metrics: { loss: i === 37 ? 99 : 1 / (i + 1), accuracy: i === 99 ? null : i / 100 },
       diverged: i === 99,
       weightsSha256: '',

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventsOf } from '../flow/support/lifecycle.ts';
 import { problemOf, startService, submitted, type TestService } from './support/service.ts';
 
 describe('POST /v1/runs/{id}/pause', () => {
@@ -11,10 +12,7 @@ describe('POST /v1/runs/{id}/pause', () => {
 
   const pause = (id: string, headers = service.admin) =>
     service.app.inject({ method: 'POST', url: `/v1/runs/${id}/pause`, headers });
-  const eventsOf = async (runId: string) => {
-    const events = await service.db.runEvent.findMany({ where: { runId }, orderBy: { sequence: 'asc' } });
-    return events.map(({ data }) => data);
-  };
+  const toldOf = async (runId: string) => (await eventsOf(service, runId)).map(({ data }) => data);
 
   it('pauses a queued run at once, and answers the same when repeated', async () => {
     const id = await submitted(service);
@@ -23,7 +21,7 @@ describe('POST /v1/runs/{id}/pause', () => {
     expect([first.statusCode, again.statusCode]).toEqual([202, 202]);
     expect(first.json()).toMatchObject({ id, status: 'paused', stopReason: null, finishedAt: null });
     expect(again.json()).toEqual(first.json());
-    expect(await eventsOf(id)).toEqual([{ status: 'queued' }, { status: 'paused' }]);
+    expect(await toldOf(id)).toEqual([{ status: 'queued' }, { status: 'paused' }]);
   });
 
   it('asks a running one to stop, once', async () => {
@@ -31,7 +29,7 @@ describe('POST /v1/runs/{id}/pause', () => {
     await service.db.run.update({ where: { id }, data: { status: 'running' } });
     expect((await pause(id)).json().status).toBe('pausing');
     expect((await pause(id)).json().status).toBe('pausing');
-    expect(await eventsOf(id)).toEqual([{ status: 'queued' }, { status: 'pausing' }]);
+    expect(await toldOf(id)).toEqual([{ status: 'queued' }, { status: 'pausing' }]);
   });
 
   it.each([

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventsOf } from '../flow/support/lifecycle.ts';
 import { problemOf, startService, submitted, type TestService } from './support/service.ts';
 
 describe('POST /v1/runs/{id}/resume', () => {
@@ -40,7 +41,7 @@ describe('POST /v1/runs/{id}/resume', () => {
     await is(id, 'running');
     const answer = await resume(id);
     expect([answer.statusCode, answer.json().status]).toEqual([202, 'running']);
-    expect(await service.db.runEvent.count({ where: { runId: id } })).toBe(1);
+    expect(await eventsOf(service, id)).toHaveLength(1);
   });
 
   it.each([

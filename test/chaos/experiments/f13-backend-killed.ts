@@ -68,12 +68,12 @@ async function killInside(world: World): Promise<void> {
 }
 
 async function expectAllOrNothing({ query, violation }: World): Promise<void> {
-  const torn = await query<{ id: string; epoch: number; rows: number; events: number }>(
+  const torn = await query<{ id: string; epoch: number; rows: number; others: number }>(
     `SELECT * FROM (
-       SELECT id, epoch, (SELECT count(*)::int FROM "Epoch" WHERE "runId" = id) AS rows,
-         (SELECT count(*)::int FROM "RunEvent" WHERE "runId" = id AND type = 'epoch') AS events
+       SELECT id, epoch, "eventSequence", (SELECT count(*)::int FROM "Epoch" WHERE "runId" = id) AS rows,
+         (SELECT count(*)::int FROM "RunEvent" WHERE "runId" = id) AS others
        FROM "Run"
-     ) AS run WHERE rows <> epoch OR events <> epoch`,
+     ) AS run WHERE rows <> epoch OR rows + others <> "eventSequence"`,
   );
   for (const run of torn) violation(`run ${run.id} was stored in part: ${JSON.stringify(run)}`);
 }

@@ -7,6 +7,8 @@ import { migrate } from '../../../src/db/migrate.ts';
 import { createSqlPool, type SqlPool } from '../../../src/db/sql.ts';
 import { recipeOf } from '../../../src/runs/chain.ts';
 import type { Claimant } from '../../../src/runs/lease-store.ts';
+import type { RunEvent } from '../../../src/runs/schema.ts';
+import { listEvents } from '../../../src/runs/store.ts';
 
 interface TestDatabase {
   readonly url: string;
@@ -156,9 +158,9 @@ export function claimant(workerId = 'worker', leaseSeconds = 15): Claimant {
   return { workerId, leaseSeconds, engine: { backend: 'wasm', isa: null, version: '1' }, memory };
 }
 
-/** The run's events in order. */
-export function eventsOf({ db }: RunDatabase, runId: string) {
-  return db.runEvent.findMany({ where: { runId }, orderBy: { sequence: 'asc' } });
+/** The run's events in order, as a client reads them. */
+export function eventsOf({ db }: RunDatabase, runId: string): Promise<RunEvent[]> {
+  return listEvents(db, runId, 0, 2 ** 31 - 1);
 }
 
 /** Makes the run's lease end in the past, by the database's clock. */
