@@ -14,8 +14,12 @@ const mark = '/* planned once */';
 /** For the head of an ordered statement whose best plan is the same whatever is asked for. */
 export const plannedOnce = raw(mark);
 
-/** Its plan is kept by each connection. How a page of a list is best read depends on its filters. */
-const keepsItsPlan = (text: string): boolean => !text.includes('ORDER BY') || text.includes(mark);
+/**
+ * Its plan is kept by each connection: that of any statement with values, but of a list's, which is best read according
+ * to its filters.
+ */
+const keepsItsPlan = (text: string): boolean =>
+  text.includes('$1') && (!text.includes('ORDER BY') || text.includes(mark));
 
 /** Connects lazily. A database that is away is an error after 5 s, not a wait. Close with `$disconnect()`. */
 export function createDatabase(url: string, { poolMax = 10 }: { poolMax?: number } = {}): Database {

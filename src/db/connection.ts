@@ -1,4 +1,5 @@
 // What every connection to Postgres that lasts has in common.
+import pg from 'pg';
 
 /** Seconds; together a minute. */
 const keepalives = { tcp_keepalives_idle: 30, tcp_keepalives_interval: 10, tcp_keepalives_count: 3 };
@@ -16,4 +17,15 @@ export function connectionTo(url: string) {
       .map(([name, seconds]) => `-c ${name}=${seconds}`)
       .join(' '),
   };
+}
+
+/**
+ * For a pool that others make: a connection that breaks between two statements, while it is lent out, tells the next
+ * of them. With nobody to hear of it, it would end the process.
+ */
+export class HeardClient extends pg.Client {
+  constructor(config?: string | pg.ClientConfig) {
+    super(config);
+    this.on('error', () => undefined);
+  }
 }

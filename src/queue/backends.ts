@@ -1,7 +1,7 @@
 // BullMQ on Redis and on Postgres, made to look alike. Either end is thrown away and made anew by its owner
 // when it misbehaves, so nothing here mends itself beyond what the drivers do.
 import { createPostgresBackend, type Job, Queue, Worker, withBackend } from 'bullmq';
-import { connectionTo } from '../db/connection.ts';
+import { connectionTo, HeardClient } from '../db/connection.ts';
 
 export interface QueueTarget {
   /** Absent: BullMQ's Postgres backend, in a schema of its own of `databaseUrl`. */
@@ -93,6 +93,8 @@ function queueName({ prefix }: QueueTarget): string {
 function postgresConnection(databaseUrl: string) {
   return {
     ...connectionTo(databaseUrl),
+    // It prepares its tables on a connection that it does not listen to.
+    Client: HeardClient,
     migrate: true,
     max: 2,
     connectionTimeoutMillis: 2_000,

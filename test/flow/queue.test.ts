@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createLog } from '../../src/log.ts';
 import { createTicketQueue } from '../../src/queue/queue.ts';
+import { openProxy } from '../chaos/places/proxy.ts';
 import { freePort } from '../support/free-port.ts';
-import { emptyDatabase } from './support/lifecycle.ts';
+import { emptyDatabase, until } from './support/lifecycle.ts';
 import { itKeepsTheQueuePromises } from './support/ticket-queue-suite.ts';
 
 const serverUrl = process.env.TEST_DATABASE_URL ?? '';
@@ -16,6 +17,31 @@ afterAll(() => database.drop());
 
 describe('the ticket queue on Postgres', () => {
   itKeepsTheQueuePromises(() => ({ databaseUrl: database.url }));
+});
+
+it('outlives a line to Postgres that breaks while its tables are prepared', async () => {
+  const own = await emptyDatabase(serverUrl);
+  const server = new URL(own.url);
+  const proxy = await openProxy(() => [Number(server.port)]);
+  const through = new URL(own.url);
+  through.port = String(proxy.port);
+  const log = createLog('silent', 'test');
+  const queue = createTicketQueue({ databaseUrl: through.href, prefix: 'broken', log });
+  proxy.loseReplyTo('COMMIT');
+  await expect(queue.send(randomUUID())).rejects.toThrow();
+  expect(proxy.lost()).toBe(1);
+  await until(
+    () =>
+      queue.send(randomUUID()).then(
+        () => true,
+        () => false,
+      ),
+    'a ticket to be taken',
+  );
+  expect(await queue.depth()).toBe(1);
+  await queue.close();
+  await proxy.close();
+  await own.drop();
 });
 
 describe.each(['Postgres', 'Redis'])('a ticket queue whose %s never answers', (which) => {
