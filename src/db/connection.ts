@@ -20,8 +20,8 @@ export function connectionTo(url: string) {
 }
 
 /**
- * For a pool that others make: a connection that breaks between two statements, while it is lent out, tells the next
- * of them. With nobody to hear of it, it would end the process.
+ * For a pool: a connection that breaks between two statements, while it is lent out, tells the next of them. With
+ * nobody to hear of it, it would end the process.
  */
 export class HeardClient extends pg.Client {
   constructor(config?: string | pg.ClientConfig) {

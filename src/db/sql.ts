@@ -4,7 +4,7 @@ import { Socket } from 'node:net';
 import pg from 'pg';
 import sql, { Sql } from 'sql-template-tag';
 import { readRows, writeRows } from './byte-rows.ts';
-import { connectionTo } from './connection.ts';
+import { connectionTo, HeardClient } from './connection.ts';
 import { createStatementNames } from './statement-names.ts';
 
 /** What is put together from parts is a whole statement of `sql`: Prisma's clients know such parts only of their own. */
@@ -60,6 +60,7 @@ export function createSqlPool(
 ): SqlPool {
   const pool = new pg.Pool({
     ...connectionTo(url),
+    Client: HeardClient,
     max: poolMax,
     idleTimeoutMillis: idleMs,
     // A process that freezes inside a transaction would keep its row locks for as long as it stays frozen.
@@ -67,8 +68,6 @@ export function createSqlPool(
   });
   // An idle connection that breaks (a restarted database) is replaced; without a listener it would end the process.
   pool.on('error', () => undefined);
-  // So would one that breaks between two statements of a transaction; the next statement tells of it.
-  pool.on('connect', (client) => client.on('error', () => undefined));
   const nameOf = createStatementNames();
   const ask: Ask = (client, query, values) => {
     const { text, values: all } = toSql(query, values);

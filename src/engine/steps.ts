@@ -74,7 +74,7 @@ interface Tables {
   readonly values: Float32Array;
 }
 
-/** Those of a call of so many steps. There are two numbers of steps at most: the usual one and the last call's. */
+/** Those of a call of so many steps. There are few numbers of steps: the usual one and those of the last calls. */
 function createTables(width: number): (steps: number) => Tables {
   const known = new Map<number, Tables>();
   return (steps) => {

@@ -89,6 +89,18 @@ const oldRuns = `
     UNION ALL SELECT '00000000-0000-7000-8000-000000000001', 5, 'log', '{"message": "text"}', now()
     UNION ALL SELECT '00000000-0000-7000-8000-000000000001', 7, 'done', '{"status": "succeeded"}', now();`;
 
+/** As the migrations left it that come before the one whose name ends so; `upgrade` does the others. */
+async function databaseBefore(migration: string) {
+  const { url, drop } = await emptyDatabase(process.env.TEST_DATABASE_URL ?? '');
+  const scripts = await readMigrations();
+  const first = scripts.findIndex(({ name }) => name.endsWith(migration));
+  const apply = async (some: typeof scripts) => {
+    for (const { script } of some) await query(url, script);
+  };
+  await apply(scripts.slice(0, first));
+  return { url, drop, upgrade: () => apply(scripts.slice(first)) };
+}
+
 describe('migrate', () => {
   it('lets one of several callers do the work, and has nothing to do afterwards', async () => {
     const names = (await readMigrations()).map((migration) => migration.name);
@@ -120,11 +132,8 @@ describe('migrate', () => {
   });
 
   it('gives the runs that were there a receipt, as if they had been trained with one', async () => {
-    const old = await emptyDatabase(process.env.TEST_DATABASE_URL ?? '');
+    const old = await databaseBefore('_chain');
     try {
-      const scripts = await readMigrations();
-      const chain = scripts.findIndex(({ name }) => name.endsWith('_chain'));
-      for (const { script } of scripts.slice(0, chain)) await query(old.url, script);
       // Numbers of every length, on both sides of where JSON takes to exponents.
       const numbers = Array.from({ length: 300 }, (_, i) => Math.sin(i) * 10 ** ((i % 60) - 30));
       const spec = {
@@ -164,7 +173,7 @@ describe('migrate', () => {
         );
       }
 
-      for (const { script } of scripts.slice(chain)) await query(old.url, script);
+      await old.upgrade();
       const recipe = recipeOf(spec, 'the content');
       const one = chainOf(recipe, 1, 'weights 1');
       const two = chainOf(one, 2, 'weights 2');
@@ -184,18 +193,15 @@ describe('migrate', () => {
   });
 
   it('leaves the events that were there as they were, though epochs are stored once from then on', async () => {
-    const old = await emptyDatabase(process.env.TEST_DATABASE_URL ?? '');
+    const old = await databaseBefore('_epochs_as_events');
     try {
-      const scripts = await readMigrations();
-      const once = scripts.findIndex(({ name }) => name.endsWith('_epochs_as_events'));
-      for (const { script } of scripts.slice(0, once)) await query(old.url, script);
       await query(old.url, oldRuns);
       const before = await query(
         old.url,
         `SELECT "runId", "sequence", "type", "data", "createdAt" FROM "RunEvent" ORDER BY "runId", "sequence"`,
       );
 
-      for (const { script } of scripts.slice(once)) await query(old.url, script);
+      await old.upgrade();
       const db = createDatabase(old.url);
       const runs = await db.run.findMany({ orderBy: { id: 'asc' } });
       const after: unknown[] = [];
